@@ -1,0 +1,94 @@
+"""splitquorum: how often do honest nodes disagree, and what does that do to the blocks.
+
+The whole public API. Read a scenario, run it, look at the result::
+
+    from sim import load_scenario, run
+
+    result = run(load_scenario("scenarios/ninety_nine_ninety_nine.yaml"))
+    print(result.block_failure.probability)
+
+`load_scenario`     read and check a scenario file
+`run`               answer a scenario with the cheapest engine that can
+`Result`            outcome probabilities; made of `Estimate` and `Mean`
+`Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Workload`, `Run`
+`Cpu`, `Gpu`, `Recorded`            executors
+`Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
+`SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.base.errors import EngineError, ScenarioError, SplitquorumError
+    from sim.consensus.faults import Faults
+    from sim.consensus.rules import Consensus
+    from sim.engines.result import Estimate, Mean, Result
+    from sim.engines.select import run
+    from sim.inference.difficulty.beta import Beta
+    from sim.inference.difficulty.independent import Independent
+    from sim.inference.difficulty.near_tie import NearTie
+    from sim.inference.executors import Cpu, Gpu, Recorded
+    from sim.scenario.load import load_scenario
+    from sim.scenario.schema import NodeGroup, Run, Scenario, Workload
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Beta": "sim.inference.difficulty.beta",
+    "Consensus": "sim.consensus.rules",
+    "Cpu": "sim.inference.executors",
+    "EngineError": "sim.base.errors",
+    "Estimate": "sim.engines.result",
+    "Faults": "sim.consensus.faults",
+    "Gpu": "sim.inference.executors",
+    "Independent": "sim.inference.difficulty.independent",
+    "Mean": "sim.engines.result",
+    "NearTie": "sim.inference.difficulty.near_tie",
+    "NodeGroup": "sim.scenario.schema",
+    "Recorded": "sim.inference.executors",
+    "Result": "sim.engines.result",
+    "Run": "sim.scenario.schema",
+    "Scenario": "sim.scenario.schema",
+    "ScenarioError": "sim.base.errors",
+    "SplitquorumError": "sim.base.errors",
+    "Workload": "sim.scenario.schema",
+    "load_scenario": "sim.scenario.load",
+    "run": "sim.engines.select",
+}
+
+__all__ = [
+    "Beta",
+    "Consensus",
+    "Cpu",
+    "EngineError",
+    "Estimate",
+    "Faults",
+    "Gpu",
+    "Independent",
+    "Mean",
+    "NearTie",
+    "NodeGroup",
+    "Recorded",
+    "Result",
+    "Run",
+    "Scenario",
+    "ScenarioError",
+    "SplitquorumError",
+    "Workload",
+    "load_scenario",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `sim --help` needs none of them."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

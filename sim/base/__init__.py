@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, the frozen base model, exact fractions, the plug-in registry."""

@@ -1,0 +1,93 @@
+"""One registry for everything that is chosen by a `kind`: built-in classes, and those of other packages.
+
+Built-in classes are named by import path and loaded on first use. Outside packages add theirs through an entry
+point group (`sim.difficulty`, `sim.protocols`, `sim.matching`, `sim.latency`); it is looked at only for a name that is
+not built in, so that an installed plug-in costs nothing until it is used, and can't replace what is built in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from sim.base.text import did_you_mean
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The classes that a key of the scenario may name.
+
+    Parameters
+    ----------
+    key
+        The key whose value chooses the class (`kind`, `difficulty`).
+    builtin
+        Name to `module:Class`.
+    group
+        Entry point group for outside packages; empty if there is none.
+    default
+        The name meant where the key is absent; empty if the key is required.
+    """
+
+    key: str
+    builtin: Mapping[str, str]
+    group: str = ""
+    default: str = ""
+    _loaded: dict[str, type[Any]] = field(default_factory=dict, compare=False)
+
+    def names(self) -> list[str]:
+        """Names that can be used, built in first."""
+        return [*self.builtin, *sorted(self._outside().keys() - self.builtin.keys())]
+
+    def load(self, name: str) -> type[Any]:
+        """Return the class of that name.
+
+        Raises
+        ------
+        KeyError
+            Nothing of that name is built in or installed.
+        """
+        if name not in self._loaded:
+            if name in self.builtin:
+                module, _, attribute = self.builtin[name].partition(":")
+                self._loaded[name] = getattr(import_module(module), attribute)
+            else:
+                self._loaded[name] = self._outside()[name].load()
+        return self._loaded[name]
+
+    def validate(self, value: Any) -> Any:
+        """Validate a mapping with the class that its key names; an instance passes as it is."""
+        if not isinstance(value, dict):
+            if any(isinstance(value, self.load(name)) for name in self.builtin) or type(value) in self._loaded.values():
+                return value
+            raise PydanticCustomError("mistake", "must be a mapping")
+        name = value.get(self.key, self.default)
+        if name == "":
+            raise _at(self.key, f"is required: one of {', '.join(self.names())}", None, value)
+        if not isinstance(name, str):
+            raise _at(self.key, f"must be one of {', '.join(self.names())}", name, name)
+        try:
+            chosen = self.load(name)
+        except KeyError:
+            hint = did_you_mean(name, self.names())
+            message = f"must be one of {', '.join(self.names())}"
+            message += f"; {hint}" if hint.startswith("did") else ""
+            raise _at(self.key, message, name, name) from None
+        return chosen.model_validate(value)
+
+    def _outside(self) -> Mapping[str, Any]:
+        return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
+
+
+def _at(key: str, message: str, shown: object, value: object) -> Exception:
+    from pydantic import ValidationError
+    from pydantic_core import InitErrorDetails
+
+    kind = "mistake_without_value" if shown is None else "mistake"
+    error = PydanticCustomError(kind, "{text}", {"text": message})
+    return ValidationError.from_exception_data(key, [InitErrorDetails(type=error, loc=(key,), input=value)])

@@ -1,0 +1,1 @@
+"""Counts, intervals and random streams; nothing here knows of consensus."""
