@@ -1,0 +1,1 @@
+"""What a node answers, and how honest answers differ: difficulty, alternatives, sharing, executors."""

@@ -1,0 +1,89 @@
+"""Which wrong answer: deviating nodes choose by a Chinese-restaurant process.
+
+Customers (deviating nodes, or a whole hardware class that deviates as one) enter in any order; the i-th opens a new
+table (a wrong answer nobody gave yet) with probability alpha / (alpha + i - 1), else joins one in proportion to its
+size. alpha = 0: one common second-best answer; alpha = inf: all differ (Ewens 1972; Pitman 2006, chapter 3).
+
+The process is exchangeable and consistent: the customers that one looks at form such a process of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+
+def log_table_probability(customers: int, alpha: float) -> Floats:
+    """Logarithm of the probability that a given set of customers is exactly one table.
+
+    For c of K customers it is alpha Gamma(c) Gamma(alpha + K - c) / Gamma(alpha + K), here by products. Times the
+    number of such sets, C(K, c), it is the expected number of tables of size c, the EC(K, c) of the design.
+
+    Parameters
+    ----------
+    customers
+        K, at least 1.
+    alpha
+        Concentration, 0 < alpha < inf.
+
+    Returns
+    -------
+    Floats
+        Shape (customers + 1,), indexed by c; entry 0 is -inf, since a table is not empty.
+    """
+    sizes = np.arange(1, customers)
+    steps = np.log(sizes) - np.log(alpha + customers - sizes - 1)
+    first = np.log(alpha) - np.log(alpha + customers - 1)
+    return np.concatenate([[-np.inf, first], first + np.cumsum(steps)])
+
+
+def table_complement(customers: int, alpha: float) -> float:
+    """Probability that the customers do not all sit at one table, precise where it is small.
+
+    Examples
+    --------
+    >>> table_complement(2, 1.0), table_complement(1, 1.0)
+    (0.5, 0.0)
+    """
+    return float(-np.expm1(-np.log1p(alpha / np.arange(1, customers)).sum()))
+
+
+def seat(stream: Generator, restaurant: Integers, alpha: float) -> Integers:
+    """Seat customers, many restaurants at once.
+
+    A customer who joins a table does so by following one uniformly drawn earlier customer, which picks tables in
+    proportion to their size; the tables are then the trees of that forest, found by jumping pointers.
+
+    Parameters
+    ----------
+    stream
+        Source of randomness.
+    restaurant
+        Restaurant of each customer, sorted, shape (N,).
+    alpha
+        Concentration, 0 <= alpha <= inf.
+
+    Returns
+    -------
+    Integers
+        A number for each customer's table, shape (N,): the index of the customer who opened it.
+    """
+    everyone = np.arange(len(restaurant))
+    if np.isinf(alpha):
+        return everyone
+    first = np.searchsorted(restaurant, restaurant)
+    rank = everyone - first
+    opens = stream.random(len(everyone)) * (alpha + rank) < alpha
+    followed = first + np.minimum((stream.random(len(everyone)) * rank).astype(np.int64), np.maximum(rank - 1, 0))
+    table: Integers = np.where(opens | (rank == 0), everyone, followed)
+    while not np.array_equal(above := table[table], table):
+        table = above
+    return table

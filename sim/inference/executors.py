@@ -1,0 +1,80 @@
+"""Executors: what turns a request into an output.
+
+What to use when: `cpu` for a deterministic executor (fixed shapes, fixed reduction order); `gpu` for one that deviates
+at a rate; `recorded` to replay the answers that real nodes gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainSerializer, PlainValidator, Strict
+
+from sim.base.model import FrozenModel, Mistake, dumped
+from sim.base.registry import Registry
+from sim.base.text import has_control_characters
+from sim.inference.difficulty import DIFFICULTIES
+from sim.inference.difficulty.base import Difficulty
+from sim.inference.difficulty.beta import Beta
+from sim.inference.difficulty.independent import Independent
+from sim.inference.difficulty.near_tie import NearTie
+
+OUTPUT_CHARACTERS_MAX = 10_000
+
+EXECUTORS = Registry(
+    key="kind",
+    builtin={
+        "cpu": "sim.inference.executors:Cpu",
+        "gpu": "sim.inference.executors:Gpu",
+        "recorded": "sim.inference.executors:Recorded",
+    },
+)
+
+
+class Cpu(FrozenModel):
+    """Always returns the reference output, the noise-free one."""
+
+    kind: Literal["cpu"] = "cpu"
+
+
+class Gpu(FrozenModel):
+    """Returns the reference output, except where its nondeterminism makes it deviate."""
+
+    kind: Literal["gpu"] = "gpu"
+    nondeterminism: Annotated[
+        Difficulty,
+        PlainValidator(DIFFICULTIES.validate, json_schema_input_type=NearTie | Independent | Beta),
+        PlainSerializer(dumped),
+    ]
+    """When its nodes deviate, and how: one of the difficulty models."""
+
+
+class Recorded(FrozenModel):
+    """Replays what the nodes of the group answered: the same block, over and over.
+
+    Answers are compared as texts. Where some nodes of the group are Byzantine, they are the last ones.
+    """
+
+    kind: Literal["recorded"] = "recorded"
+    outputs: Annotated[tuple[Annotated[str, Strict()], ...], Field(strict=False, min_length=1, max_length=100_000)]
+    """One text a node, its answer to the whole block."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Bound the texts, and refuse control characters other than line breaks and tabs."""
+        yield from super().cross_checks(fields, data)
+        for index, text in enumerate(fields.get("outputs", ())):
+            if len(text) > OUTPUT_CHARACTERS_MAX:
+                message = f"must have at most {OUTPUT_CHARACTERS_MAX} characters (has {len(text)})"
+                yield Mistake(("outputs", index), message)
+            elif has_control_characters(text, allow="\n\t"):
+                yield Mistake(("outputs", index), "must not hold control characters", text)
+
+
+Executor = Annotated[
+    Cpu | Gpu | Recorded,
+    PlainValidator(EXECUTORS.validate, json_schema_input_type=Cpu | Gpu | Recorded),
+    PlainSerializer(dumped),
+]
+"""The executor of a group, chosen by its `kind`."""

@@ -1,0 +1,271 @@
+"""Draws what honest machines answer, for many blocks at once, and skips the decision points where nobody deviates.
+
+A decision point is a *candidate* with a probability that bounds, panel by panel of hardness, the chance that anybody
+deviates; only candidates are drawn. At a candidate, one uniform number both decides whether anybody deviates and who
+does first: machines stand in a row, each with its hazard -log(1 - p), and the number picks a place in that row or falls
+beyond its end. Those after the first deviate freely. Nothing is cut off or approximated: skipping leaves the
+distribution as it is.
+
+Machines are counted by unit, not one by one, and only groups that can still matter are kept: those of at least
+`threshold` power. A row is one such group: the machines of a block that gave the same answers so far.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sim.inference.alternatives import seat
+from sim.inference.noise import ClassNoise, Deviating
+from sim.inference.quadrature import panel_edges
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from sim.inference.population import Population
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+_RESOLUTION = 0.025  # panels on which p changes little, so that few candidates are in vain
+_BELOW_ONE = 1 - 2.0**-53
+
+
+class Groups(NamedTuple):
+    """Groups of honest machines with the same answers.
+
+    Parameters
+    ----------
+    block
+        Block of each group, shape (R,).
+    prefix
+        Groups of one prefix gave the same tokens of the current request, and meet the same hardness; shape (R,).
+    machines
+        How many machines of each unit, shape (R, T).
+    """
+
+    block: Integers
+    prefix: Integers
+    machines: Integers
+
+    def where(self, chosen: NDArray[np.bool_]) -> Groups:
+        """Some of the groups."""
+        return Groups(self.block[chosen], self.prefix[chosen], self.machines[chosen])
+
+    @staticmethod
+    def joined(parts: list[Groups]) -> Groups:
+        """All groups of several parts."""
+        return parts[0] if len(parts) == 1 else Groups(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+class PartitionSampler:
+    """Draws the groups into which the answers of honest machines fall.
+
+    Parameters
+    ----------
+    population
+        Honest machines; any shared noise.
+    threshold
+        Groups of less power are left out.
+    requests, tokens
+        A block has `requests` times `tokens` decision points; within a request, machines whose answers differ meet
+        independent hardness, and each request starts common again.
+    """
+
+    def __init__(self, population: Population, threshold: int, requests: int, tokens: int) -> None:
+        self.population, self.threshold = population, threshold
+        self.requests, self.tokens = requests, tokens
+        self.power = np.array([unit.power for unit in population.units], dtype=np.int64)
+        self.counts = np.array([unit.count for unit in population.units], dtype=np.int64)
+        units = list(enumerate(population.units))
+        self.own = [index for index, unit in units if unit.law and not unit.shared_noise]
+        shared = {unit.hardware: unit.shared_noise for _, unit in units if unit.law and unit.shared_noise}
+        self.classes = [
+            ClassNoise(tuple(i for i, unit in units if unit.law and unit.hardware == name), r)
+            for name, r in shared.items()
+        ]
+        edges = panel_edges(population.laws, _RESOLUTION)
+        self.left, self.width = edges[:-1], np.diff(edges)
+        self.envelope = np.minimum(-np.expm1(-self._hazard(self.left)), _BELOW_ONE)
+        self.cumulative = np.cumsum(self.width * self.envelope)
+        self.point_rate = min(float(self.cumulative[-1]), _BELOW_ONE)
+        self.request_rate = _any_of(self.point_rate, tokens)
+        self.block_rate = _any_of(self.request_rate, requests)
+
+    def _chances(self, hardness: Floats) -> Floats:
+        """Deviation probability of each unit, shape (T, N)."""
+        by_law = {law: law.deviation_probability(hardness) for law in self.population.laws}
+        return np.array(
+            [by_law[unit.law] if unit.law else np.zeros(len(hardness)) for unit in self.population.units]
+        ).reshape(len(self.population.units), len(hardness))
+
+    def _hazard(self, hardness: Floats) -> Floats:
+        """Hazard that anybody of the whole population deviates."""
+        chances = self._chances(hardness)
+        everyone = np.broadcast_to(self.counts[:, None], chances.shape)
+        total = np.zeros(len(hardness))
+        for noise in self.classes:
+            total += -np.log1p(-noise.chance(chances, everyone))
+        for unit in self.own:
+            total += self.counts[unit] * -np.log1p(-chances[unit])
+        return total
+
+    def draw(self, stream: Generator, blocks: int) -> Groups:
+        """Draw blocks that have at least one candidate.
+
+        Parameters
+        ----------
+        stream
+            Source of randomness.
+        blocks
+            Number of blocks.
+
+        Returns
+        -------
+        Groups
+            Those of at least `threshold` power; a block may have none.
+        """
+        everyone = np.arange(blocks)
+        groups = Groups(everyone, everyone, np.tile(self.counts, (blocks, 1)))
+        if self.requests == 1:
+            return self._request(stream, groups)
+        first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
+        busy = 1 + stream.binomial(self.requests - first, self.request_rate)
+        for turn in range(int(busy.max(initial=0))):
+            meets = busy[groups.block] > turn
+            if not meets.any():
+                break
+            groups = Groups.joined([groups.where(~meets), self._request(stream, groups.where(meets))])
+        return groups
+
+    def _request(self, stream: Generator, groups: Groups) -> Groups:
+        """One request with at least one candidate in every block; all groups of a block start with the same prefix."""
+        starts, prefix = np.unique(groups.block, return_inverse=True)
+        order = np.argsort(prefix, kind="stable")
+        groups = Groups(groups.block[order], prefix[order], groups.machines[order])
+        if self.tokens == 1:
+            return self._split(stream, groups, len(starts))[0]
+        position = _truncated_geometric(stream, self.point_rate, self.tokens, len(starts)).astype(float)
+        finished: list[Groups] = []
+        while len(groups.block):
+            groups, parent = self._split(stream, groups, len(position))
+            labels, first, prefix = np.unique(groups.prefix, return_index=True, return_inverse=True)
+            wait = np.floor(np.log1p(-stream.random(len(labels))) / math.log1p(-self.point_rate)) + 1
+            position = position[parent[first]] + wait
+            going = position <= self.tokens
+            order = np.argsort(prefix, kind="stable")
+            groups = Groups(groups.block[order], prefix[order], groups.machines[order])
+            goes = going[groups.prefix]
+            finished.append(groups.where(~goes))
+            renumbered = np.cumsum(going) - 1
+            groups = groups.where(goes)
+            groups = groups._replace(prefix=renumbered[groups.prefix])
+            position = position[going]
+        return Groups.joined([*finished, groups])
+
+    def _split(self, stream: Generator, groups: Groups, prefixes: int) -> tuple[Groups, Integers]:
+        """One candidate in every prefix; groups are sorted by prefix.
+
+        Returns
+        -------
+        groups, parent
+            The groups that are left, and the prefix that each comes from.
+        """
+        panel = np.searchsorted(self.cumulative, stream.random(prefixes) * self.cumulative[-1], side="right")
+        panel = np.minimum(panel, len(self.left) - 1)
+        hardness = self.left[panel] + self.width[panel] * stream.random(prefixes)
+        aim = -np.log1p(-self.envelope[panel] * stream.random(prefixes))
+        deviating = self._deviating(stream, groups, self._chances(hardness), aim)
+        staying = groups.machines - deviating
+        strong = staying @ self.power >= self.threshold
+        parts = [groups._replace(machines=staying).where(strong)]
+        parents = [parts[0].prefix]
+        moves = deviating @ self.power >= self.threshold
+        if moves.any():
+            movers = groups._replace(machines=deviating).where(moves)
+            children, parent = self._choose(stream, movers, prefixes)
+            strong = children.machines @ self.power >= self.threshold
+            parts.append(children.where(strong))
+            parents.append(parent[strong])
+        return Groups.joined(parts), np.concatenate(parents)
+
+    def _deviating(self, stream: Generator, groups: Groups, chances: Floats, aim: Floats) -> Integers:
+        """How many machines of each group and unit deviate, shape (R, T)."""
+        deviating = np.zeros_like(groups.machines)
+        filled = Deviating(groups.prefix, groups.machines, deviating)
+        used = np.zeros(len(aim))  # hazard of those who stood before
+        for noise in self.classes:
+            used = noise.deviate(stream, filled, chances, aim, used)
+        rank = np.arange(len(groups.prefix)) - np.searchsorted(groups.prefix, groups.prefix)
+        for turn in range(int(rank.max(initial=-1)) + 1):
+            rows = np.flatnonzero(rank == turn)
+            prefix = groups.prefix[rows]
+            for unit in self.own:
+                machines, chance = groups.machines[rows, unit], chances[unit, prefix]
+                hazard = -np.log1p(-chance)
+                start = used[prefix]
+                end = start + machines * hazard
+                hit = (start <= aim[prefix]) & (aim[prefix] < end)
+                place = np.where(hit, (aim[prefix] - start) / np.where(hit, hazard, 1.0), 0.0).astype(np.int64)
+                left = np.where(aim[prefix] < start, machines, np.where(hit, machines - 1 - place, 0))
+                deviating[rows, unit] = hit + stream.binomial(np.maximum(left, 0), chance)
+                used[prefix] = end
+        return deviating
+
+    def _choose(self, stream: Generator, movers: Groups, prefixes: int) -> tuple[Groups, Integers]:
+        """Let deviating machines choose among wrong answers: the new groups, and the prefix that each comes from."""
+        alpha = self.population.alternatives
+        if alpha == 0:  # one wrong answer
+            return movers._replace(prefix=movers.prefix + prefixes), movers.prefix
+        rows, units, numbers, customers = self._customers(movers)
+        restaurant = np.zeros(int(customers.max(initial=-1)) + 1, dtype=np.int64)
+        restaurant[customers] = movers.prefix[rows]
+        order = np.argsort(restaurant, kind="stable")
+        table = np.empty_like(order)
+        table[order] = order[seat(stream, restaurant[order], alpha)]
+        key = table[customers] * len(movers.block) + rows
+        _, first, child = np.unique(key, return_index=True, return_inverse=True)
+        machines = np.zeros((len(first), movers.machines.shape[1]), dtype=np.int64)
+        np.add.at(machines, (child, units), numbers)
+        row = rows[first]
+        return Groups(movers.block[row], prefixes + table[customers][first], machines), movers.prefix[row]
+
+    def _customers(self, movers: Groups) -> tuple[Integers, Integers, Integers, Integers]:
+        """List who chooses: row, unit, number of machines and customer; a class with wholly shared noise is one."""
+        rows, units, numbers, customers = [], [], [], []
+        total = 0
+        for noise in self.classes:
+            members = movers.machines[:, noise.units]
+            row, member = np.nonzero(members)
+            _, customer = np.unique(movers.prefix[row], return_inverse=True)
+            rows.append(row)
+            units.append(np.array(noise.units)[member])
+            numbers.append(members[row, member])
+            customers.append(total + customer)
+            total += int(customer.max(initial=-1)) + 1
+        for unit in self.own:
+            row = np.repeat(np.arange(len(movers.block)), movers.machines[:, unit])
+            rows.append(row)
+            units.append(np.full(len(row), unit))
+            numbers.append(np.ones(len(row), dtype=np.int64))
+            customers.append(total + np.arange(len(row)))
+            total += len(row)
+        return np.concatenate(rows), np.concatenate(units), np.concatenate(numbers), np.concatenate(customers)
+
+
+def _any_of(chance: float, times: int) -> float:
+    """Chance that something happens at least once in a number of independent tries."""
+    return min(-math.expm1(times * math.log1p(-chance)), _BELOW_ONE)
+
+
+def _truncated_geometric(stream: Generator, chance: float, last: int, size: int) -> Integers:
+    """Try at which something happens first, given that it does within `last` tries; 1..last."""
+    if last == 1:
+        return np.ones(size, dtype=np.int64)
+    aim = np.log1p(-stream.random(size) * _any_of(chance, last))
+    first = np.floor(aim / math.log1p(-chance)) + 1
+    place: Integers = np.clip(first, 1, last).astype(np.int64)
+    return place
