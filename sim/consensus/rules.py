@@ -1,0 +1,71 @@
+"""When a result counts: fault threshold, faults tolerated, quorum, and how results are agreed.
+
+A chain of n votes tolerates f = ceil(t n) - 1 faults (strictly fewer than t n) and certifies a result with q = n - f
+votes (strictly more than (1 - t) n). With t up to 1/3 two quorums always share an honest node whatever the network
+does; above it safety needs synchrony (Dwork, Lynch and Stockmeyer 1988).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sim.base.fractions import ExactFraction
+from sim.base.model import FrozenModel, Mistake
+
+
+class Consensus(FrozenModel):
+    """The consensus module of every node."""
+
+    protocol: Literal["pbft", "tendermint", "hotstuff", "icc"] = "pbft"
+    """Message-level protocol; at the vote level only the quorum and `result` decide."""
+    fault_threshold: ExactFraction = Fraction(1, 3)
+    """Share t of the votes that may be faulty, 0 < t < 1/2: a fraction, a percentage or a decimal, read exactly."""
+    result: Literal["certify", "propose"] = "certify"
+    """`certify`: order first, every node votes on what it computed, any result may win. `propose`: nodes vote on
+    whether they computed what the leader computed."""
+    quorum: Annotated[int, Field(ge=1)] | None = None
+    """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Bound the threshold."""
+        yield from super().cross_checks(fields, data)
+        threshold = fields.get("fault_threshold", Fraction(1, 3))
+        if not 0 < threshold < Fraction(1, 2):
+            message = "must be greater than 0 and less than 1/2"
+            yield Mistake(("fault_threshold",), message, data.get("fault_threshold"))
+
+    def faults_tolerated(self, votes: int) -> int:
+        """Largest number f of votes that may be faulty.
+
+        Parameters
+        ----------
+        votes
+            All votes n, in voting power.
+
+        Examples
+        --------
+        >>> [Consensus().faults_tolerated(n) for n in (3, 4, 13, 100)]
+        [0, 1, 4, 33]
+        """
+        return math.ceil(self.fault_threshold * votes) - 1
+
+    def quorum_of(self, votes: int) -> int:
+        """Number of votes q that certify a result.
+
+        Parameters
+        ----------
+        votes
+            All votes n, in voting power.
+
+        Examples
+        --------
+        >>> [Consensus().quorum_of(n) for n in (3, 4, 13, 100)]
+        [3, 3, 9, 67]
+        """
+        return votes - self.faults_tolerated(votes) if self.quorum is None else self.quorum

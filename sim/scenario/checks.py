@@ -1,0 +1,105 @@
+"""Checks that span the parts of a scenario, run on whatever validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sim.base.model import Mistake
+from sim.base.text import did_you_mean, has_control_characters
+from sim.inference.executors import Gpu, Recorded
+
+if TYPE_CHECKING:
+    from sim.consensus.faults import Faults
+    from sim.consensus.rules import Consensus
+    from sim.scenario.schema import NodeGroup
+
+_LAW = ("executor", "nondeterminism")
+
+
+def group_clashes(groups: Mapping[str, Any], valid: Mapping[str, NodeGroup]) -> Iterator[Mistake]:
+    """Yield what is wrong with group names, and with groups that do not go together.
+
+    Parameters
+    ----------
+    groups
+        The groups as written.
+    valid
+        Those that validated.
+    """
+    for name in groups:
+        if not name or len(name) > 100 or "." in name or has_control_characters(name):
+            message = "a group's name must have 1 to 100 characters, no dot and no control characters"
+            yield Mistake(("nodes", name), message, name)
+    recorded = [name for name, group in valid.items() if isinstance(group.executor, Recorded)]
+    if recorded and len(recorded) < len(valid):
+        yield Mistake(("nodes", recorded[0], "executor", "kind"), "recorded does not mix with cpu or gpu groups")
+    yield from _disagreements(valid)
+
+
+def _disagreements(valid: Mapping[str, NodeGroup]) -> Iterator[Mistake]:
+    first: dict[str, tuple[str, Any]] = {}
+    classes: dict[str, tuple[str, float]] = {}
+    for name, group in valid.items():
+        if not (isinstance(group.executor, Gpu) and group.executor.nondeterminism.rate > 0):
+            continue
+        law = group.executor.nondeterminism
+        for key in ("per", "alternatives"):
+            other, value = first.setdefault(key, (name, getattr(law, key)))
+            if value != getattr(law, key):
+                message = f"must be the same in all groups that can deviate ({other} has {value})"
+                yield Mistake(("nodes", name, *_LAW, key), message, getattr(law, key))
+        other, shared = classes.setdefault(group.hardware, (name, law.shared_noise))
+        if shared != law.shared_noise:
+            message = f"must be the same in all groups of hardware class {group.hardware} ({other} has {shared:g})"
+            yield Mistake(("nodes", name, *_LAW, "shared_noise"), message, law.shared_noise)
+
+
+def vote_clashes(
+    groups: Mapping[str, Any],
+    valid: Mapping[str, NodeGroup],
+    consensus: Consensus | None,
+    faults: Faults | None,
+    nodes_max: int,
+) -> Iterator[Mistake]:
+    """Yield what is wrong with the number of nodes, the quorum, and the Byzantine nodes.
+
+    Parameters
+    ----------
+    groups, valid
+        As in `group_clashes`.
+    consensus, faults
+        None where they did not validate.
+    nodes_max
+        Largest number of nodes.
+    """
+    count = sum(group.count for group in valid.values())
+    if count > nodes_max:
+        yield Mistake(("nodes",), f"must have at most {nodes_max} nodes in all groups together (has {count})")
+    if consensus and consensus.quorum is not None and len(valid) == len(groups):
+        votes = sum(group.count * group.power for group in valid.values())
+        if not votes < 2 * consensus.quorum <= 2 * votes:
+            message = f"must be more than half of the {votes} votes, and at most all of them"
+            yield Mistake(("consensus", "quorum"), message, consensus.quorum)
+    if faults is not None:
+        yield from _byzantine_clashes(groups, valid, faults.byzantine)
+
+
+def _byzantine_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], byzantine: int | dict[str, int]
+) -> Iterator[Mistake]:
+    path: tuple[str, ...] = ("faults", "byzantine")
+    if not isinstance(byzantine, dict):
+        if byzantine and len(groups) > 1:
+            message = f"must be a mapping from group to number where there are several groups ({', '.join(groups)})"
+            yield Mistake(path, message, byzantine)
+            return
+        byzantine = dict.fromkeys(groups, byzantine)
+    else:
+        for name in byzantine.keys() - groups.keys():
+            yield Mistake((*path, name), f"is no group; {did_you_mean(name, groups)}")
+        path = (*path, "{}")
+    for name, number in byzantine.items():
+        if name in valid and number > valid[name].count:
+            message = f"must be at most the {valid[name].count} nodes of group {name}"
+            yield Mistake(tuple(name if step == "{}" else step for step in path), message, number)

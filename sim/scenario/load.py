@@ -1,0 +1,98 @@
+"""From a scenario file and overrides to a validated scenario, telling every mistake with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from sim.base.errors import Problem, ScenarioError
+from sim.base.model import problems_of
+from sim.base.text import printable
+from sim.scenario.document import Document, parse_value, read_document
+from sim.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+def load_scenario(
+    path: str | PathLike[str],
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+) -> Scenario:
+    """Read a scenario file and check it.
+
+    Parameters
+    ----------
+    path
+        A YAML 1.2 file of at most 256 KiB.
+    overrides
+        `PATH=VALUE` each, with a dotted path and a YAML value: `nodes.gpu.count=40`.
+    flags
+        Path to (flag as the user wrote it, value), for command line flags that override a field.
+
+    Returns
+    -------
+    Scenario
+        Frozen, defaults filled in.
+
+    Raises
+    ------
+    ScenarioError
+        Something is wrong with the file or the overrides; its text has one line a mistake, all mistakes at once.
+
+    Examples
+    --------
+    >>> scenario = load_scenario("scenarios/ninety_nine_ninety_nine.yaml", ["nodes.gpu.count=40"])
+    >>> scenario.node_count, scenario.election.quorum
+    (40, 27)
+    """
+    document = read_document(Path(path))
+    problems = list(document.problems)
+    for override in overrides:
+        problems += _override(document, override)
+    for place, (flag, value) in (flags or {}).items():
+        problems += _set(document, place, value, flag)
+    return validated(document, problems)
+
+
+def _override(document: Document, override: str) -> list[Problem]:
+    flag = printable(f"--set {override}")
+    path, equals, text = override.partition("=")
+    path = path.strip()
+    if not equals or not path or "" in path.split("."):
+        return [Problem("", "must be PATH=VALUE, such as nodes.gpu.count=40", where=flag)]
+    try:
+        value = parse_value(text, flag)
+    except ScenarioError as error:
+        return list(error.problems)
+    return _set(document, path, value, flag)
+
+
+def _set(document: Document, path: str, value: Any, flag: str) -> list[Problem]:
+    try:
+        document.set(path, value, flag)
+    except ScenarioError as error:
+        return list(error.problems)
+    return []
+
+
+def validated(document: Document, problems: Sequence[Problem] = ()) -> Scenario:
+    """Validate a document; `problems` found before are told together with those found here.
+
+    Raises
+    ------
+    ScenarioError
+        There is any mistake.
+    """
+    found = list(problems)
+    try:
+        scenario = Scenario.model_validate(document.tree)
+    except ValidationError as error:
+        found += [document.locate(problem) for problem in problems_of(error)]
+    if found:
+        raise ScenarioError(list(dict.fromkeys(found)))
+    return scenario

@@ -1,0 +1,186 @@
+"""The schema of a scenario: nodes, consensus, faults, workload, and how to run it.
+
+Each part is a frozen model beside its behaviour, on a floor below; here they come together, with the checks that span
+them and the numbers that engines need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from sim.base.model import FrozenModel, Mistake
+from sim.base.text import has_control_characters
+from sim.consensus.faults import Faults
+from sim.consensus.rules import Consensus
+from sim.consensus.tally import Election
+from sim.inference.executors import Executor, Gpu, Recorded
+from sim.inference.population import HonestGroup, Population
+from sim.scenario.checks import group_clashes, vote_clashes
+from sim.scenario.identity import scenario_id
+
+NODES_MAX = 100_000
+BLOCKS_MAX = 10**12
+POWER_MAX = 10**12
+NAME_CHARACTERS_MAX = 100
+DESCRIPTION_CHARACTERS_MAX = 2_000
+EngineName = Literal["auto", "exact", "montecarlo"]
+
+
+def _whole(value: Any) -> Any:
+    """Read 1e9 as the whole number it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class NodeGroup(FrozenModel):
+    """Nodes alike in hardware, executor and voting power."""
+
+    count: Annotated[int, Field(ge=1, le=NODES_MAX)]
+    """Number of nodes."""
+    hardware: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+    """Hardware class, a free label: nodes of one class share class noise. Default: the group's name."""
+    power: Annotated[int, Field(ge=1, le=POWER_MAX)] = 1
+    """Voting power (stake) of each node."""
+    executor: Executor
+    """What turns a request into an output: `cpu`, `gpu` or `recorded`."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """One recorded output a node; a label that can be shown."""
+        yield from super().cross_checks(fields, data)
+        executor, count = fields.get("executor"), fields.get("count")
+        if isinstance(executor, Recorded) and count is not None and len(executor.outputs) != count:
+            message = f"must have one text for each of the {count} nodes (has {len(executor.outputs)})"
+            yield Mistake(("executor", "outputs"), message)
+        if has_control_characters(fields.get("hardware", "")):
+            yield Mistake(("hardware",), "must not hold control characters", fields["hardware"])
+
+
+class Workload(FrozenModel):
+    """What a block carries."""
+
+    requests_per_block: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Inference requests in a block."""
+    tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Output tokens of a request; they matter where a rate is `per: token`."""
+
+
+class Run(FrozenModel):
+    """How to run it; flags override these, and results do not depend on them beyond chance."""
+
+    engine: EngineName = "auto"
+    """`exact`, `montecarlo`, or `auto`: the cheapest that can answer."""
+    blocks: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=BLOCKS_MAX)] = 10_000
+    """Blocks to simulate; the exact engine needs none."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Seed of the random streams."""
+
+
+class Scenario(FrozenModel):
+    """A chain that runs AI inference: who computes, who votes, who lies, and what a block carries."""
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] = "unnamed"
+    """Name in results and pictures."""
+    description: Annotated[str, Field(max_length=DESCRIPTION_CHARACTERS_MAX)] = ""
+    """What it shows."""
+    nodes: Annotated[dict[str, NodeGroup], Field(min_length=1, max_length=1_000)]
+    """Groups of nodes, by name."""
+    consensus: Consensus = Field(default_factory=Consensus)
+    """The consensus module."""
+    faults: Faults = Field(default_factory=Faults)
+    """Byzantine nodes."""
+    workload: Workload = Field(default_factory=Workload)
+    """What a block carries."""
+    run: Run = Field(default_factory=Run)
+    """How to run it."""
+    sweep: dict[str, Any] | None = None
+    """Axes of a sweep; a single run ignores them."""
+
+    @classmethod
+    def with_defaults(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Give each group its own name as the default hardware class."""
+        nodes = data.get("nodes")
+        if isinstance(nodes, Mapping):
+            data["nodes"] = {
+                name: {"hardware": name, **group} if isinstance(group, dict) else group for name, group in nodes.items()
+            }
+        return data
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Check names and texts, and what spans groups, faults and consensus."""
+        yield from super().cross_checks(fields, data)
+        for key, allow in (("name", ""), ("description", "\n\t")):
+            if has_control_characters(fields.get(key, ""), allow=allow):
+                yield Mistake((key,), "must not hold control characters", fields[key])
+        for axis, entry in (fields.get("sweep") or {}).items():
+            expected = list if axis == "list" else dict
+            if not isinstance(entry, expected):
+                kind = "a list of points" if axis == "list" else "a mapping such as {path: ..., values: [...]}"
+                yield Mistake(("sweep", axis), f"must be {kind}", entry)
+        groups = data.get("nodes")
+        if isinstance(groups, Mapping):
+            valid = fields.get("nodes", {})
+            yield from group_clashes(groups, valid)
+            yield from vote_clashes(groups, valid, fields.get("consensus"), fields.get("faults"), NODES_MAX)
+
+    @cached_property
+    def scenario_id(self) -> str:
+        """SHA-256 over all that decides the numbers (see `identity`)."""
+        return scenario_id(self)
+
+    @property
+    def node_count(self) -> int:
+        """Number of nodes."""
+        return sum(group.count for group in self.nodes.values())
+
+    @cached_property
+    def election(self) -> Election:
+        """Who votes, in voting power."""
+        lying = {name: self.faults.of(name) for name in self.nodes}
+        votes = sum(group.count * group.power for group in self.nodes.values())
+        return Election(
+            votes,
+            self.consensus.quorum_of(votes),
+            sum(number * self.nodes[name].power for name, number in lying.items()),
+            max((self.nodes[name].power for name, number in lying.items() if number), default=0),
+            self.faults.behaviour,
+        )
+
+    @property
+    def faults_tolerated(self) -> int:
+        """Voting power f that may be faulty."""
+        return self.consensus.faults_tolerated(self.election.votes)
+
+    @property
+    def points_per_request(self) -> int:
+        """Decision points L within a request: its tokens where the rate is per token, else 1."""
+        per = {g.executor.nondeterminism.per for g in self.nodes.values() if can_deviate(g)}  # type: ignore[union-attr]
+        return self.workload.tokens if per == {"token"} else 1
+
+    @property
+    def points(self) -> int:
+        """Decision points M in a block."""
+        return self.workload.requests_per_block * self.points_per_request
+
+    @cached_property
+    def population(self) -> Population:
+        """Honest nodes, sorted by how they can differ; groups are walked in the order of their names."""
+        return Population.of(
+            HonestGroup(group.count - self.faults.of(name), group.power, group.hardware, group.executor)
+            for name, group in sorted(self.nodes.items())
+            if not isinstance(group.executor, Recorded)
+        )
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the nodes replay recorded answers."""
+        return any(isinstance(group.executor, Recorded) for group in self.nodes.values())
+
+
+def can_deviate(group: NodeGroup) -> bool:
+    """Whether nodes of the group can deviate from the reference output."""
+    return isinstance(group.executor, Gpu) and group.executor.nondeterminism.rate > 0
