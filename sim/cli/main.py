@@ -1,0 +1,79 @@
+"""The entry point: reads the command line, runs a command, and turns mistakes into one line each and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+import sim
+from sim.cli.run import run
+from sim.cli.schema import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, WRONG_INPUT, INTERRUPTED = 0, 2, 130
+
+app = App(
+    name="sim",
+    help=(
+        "How often do honest nodes that run the same AI inference disagree, and what does that do to the blocks?\n\n"
+        "Start with `sim run scenarios/ninety_nine_ninety_nine.yaml`."
+    ),
+    version=f"splitquorum {sim.__version__}",
+    version_flags=["--version"],
+    help_format="plaintext",
+    result_action="return_value",
+)
+app.command(run)
+app.command(schema)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command line.
+
+    Parameters
+    ----------
+    arguments
+        What follows `sim`.
+
+    Returns
+    -------
+    int
+        The exit code. A fault of ours escapes as an exception.
+    """
+    from sim.base.errors import SplitquorumError
+
+    try:
+        code = app(list(arguments), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"sim: {_one_line(error)} (see sim --help)", file=sys.stderr)
+        return WRONG_INPUT
+    except SplitquorumError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+def _one_line(error: CycloptsError) -> str:
+    from sim.base.text import printable
+
+    return printable(" ".join(str(error).split()))
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    try:
+        code = execute(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    sys.exit(code)

@@ -1,0 +1,89 @@
+"""What the numbers of a run mean, in two sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sim.inference.executors import Gpu
+
+if TYPE_CHECKING:
+    from sim.engines.result import Estimate, Result
+    from sim.scenario.schema import Scenario
+
+_WHY = {
+    "no_quorum": "no result reaches the quorum of {quorum:,} of {votes:,} votes",
+    "wrong_result": "the certified result is not the one that most honest nodes computed",
+    "forked": "two results are certified at once",
+}
+
+
+def one_in(failure: Estimate) -> str:
+    """Say how many blocks there are to one that fails.
+
+    Examples
+    --------
+    >>> from sim.engines.result import Estimate
+    >>> one_in(Estimate.exact(9.734e-5)), one_in(Estimate.of(0, 10_000)), one_in(Estimate.exact(0.75))
+    ('one block in 10,273', 'none seen: fewer than one block in 2,711', '75 % of the blocks')
+    """
+    if failure.probability > 0.5:
+        return f"{100 * failure.probability:.4g} % of the blocks"
+    if failure.probability > 0:
+        return f"one block in {_count(1 / failure.probability)}"
+    if failure.count is None:
+        return "no block"
+    return f"none seen: fewer than one block in {_count(1 / failure.high)}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if 10 <= number < 1e9 else f"{number:.3g}"
+
+
+def sentences(result: Result, scenario: Scenario) -> tuple[str, str]:
+    """Tell what fails and why, and how that compares with a single node."""
+    return _what_fails(result, scenario), _compared(result, scenario)
+
+
+def _what_fails(result: Result, scenario: Scenario) -> str:
+    failure = result.block_failure
+    if failure.probability == 0:
+        how = "" if failure.count is None else " that was simulated"
+        return f"Every block{how} is agreed."
+    worst = max(_WHY, key=lambda name: result.outcomes[name].probability)
+    why = _WHY[worst].format(quorum=result.quorum, votes=scenario.election.votes)
+    if failure.probability == 1:
+        return f"Every block fails: {why}."
+    share = result.outcomes[worst].probability / failure.probability
+    return f"A block fails {_often(failure)}: {'' if share > 0.999 else 'mostly, '}{why}."
+
+
+def _often(failure: Estimate) -> str:
+    number = one_in(failure)
+    return f"in {number}" if "%" in number else f"about {number.replace('one block in', 'once in')}"
+
+
+def _compared(result: Result, scenario: Scenario) -> str:
+    if scenario.recorded:
+        return "The answers are recorded, compared as texts, and the same in every block."
+    laws = {
+        name: group.executor.nondeterminism
+        for name, group in scenario.nodes.items()
+        if isinstance(group.executor, Gpu) and group.executor.nondeterminism.rate
+    }
+    if not laws:
+        return "No node can deviate: every executor is deterministic."
+    name = max(laws, key=lambda key: laws[key].rate)
+    node = -math.expm1(scenario.points * math.log1p(-laws[name].rate))
+    failure = result.block_failure.probability
+    kinds = {law.difficulty for law in laws.values()}
+    lead = f"One node of group {name} deviates in a share of {node:.3g} of the blocks"
+    if not failure:
+        return f"{lead}, and the others outvote it."
+    ratio = failure / node
+    versus = (
+        f"blocks fail {ratio:.3g} times as often" if ratio >= 0.01 else f"blocks fail {1 / ratio:.3g} times less often"
+    )
+    if kinds == {"independent"} and ratio < 0.01:
+        return f"{lead}; {versus}, because nodes are taken as independent, which real GPUs are not (see near_tie)."
+    return f"{lead}; {versus}."

@@ -1,0 +1,112 @@
+"""`sim run`: answer one scenario."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from sim.engines.result import Result
+    from sim.scenario.schema import Scenario
+
+BAR_MISSED = 3
+
+
+def run(
+    scenario: str,
+    /,
+    *,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    engine: str | None = None,
+    blocks: str | None = None,
+    seed: str | None = None,
+    format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
+    fail_above: str | None = None,
+) -> int:
+    """Answer a scenario: how often its blocks fail, and why.
+
+    Parameters
+    ----------
+    scenario
+        A scenario file (YAML).
+    set_
+        Override a field, as PATH=VALUE: --set nodes.gpu.count=40. May be given several times.
+    engine
+        Who answers: auto, exact or montecarlo.
+    blocks
+        Blocks to simulate (the exact engine needs none): 1e6.
+    seed
+        Seed of the random streams; the same seed gives the same numbers to the last bit.
+    format
+        A table for people, or JSON for scripts.
+    fail_above
+        Exit with code 3 if a block fails with a higher probability than this: 1e-6.
+    """
+    from sim.base.errors import EngineError, Problem, ScenarioError
+    from sim.cli.progress import Progress
+    from sim.cli.render import show
+    from sim.engines.select import Interrupted
+    from sim.engines.select import run as run_scenario
+    from sim.scenario.load import load_scenario
+
+    bar = _probability(fail_above)
+    given = {
+        "run.engine": ("--engine", engine),
+        "run.blocks": ("--blocks", blocks),
+        "run.seed": ("--seed", seed),
+    }
+    loaded = load_scenario(scenario, set_ or (), _flags(given))
+    try:
+        with Progress(loaded.run.blocks) as progress:
+            result = run_scenario(loaded, progress=progress.update)
+    except EngineError as error:
+        where = f"--engine {engine}" if engine else scenario
+        raise ScenarioError([Problem("run.engine", str(error), loaded.run.engine, where)]) from None
+    except Interrupted as stop:
+        _tell_interrupted(stop.result, loaded, format)
+        raise
+    show(result, loaded, format)
+    return BAR_MISSED if bar is not None and _missed(result, bar) else 0
+
+
+def _flags(given: dict[str, tuple[str, str | None]]) -> dict[str, tuple[str, Any]]:
+    """Flags that were given, their values read as a scenario file's would be."""
+    from sim.base.text import printable
+    from sim.scenario.document import parse_value
+
+    read = {path: (printable(f"{flag} {text}"), text) for path, (flag, text) in given.items() if text is not None}
+    return {path: (shown, parse_value(text, shown)) for path, (shown, text) in read.items()}
+
+
+def _probability(text: str | None) -> float | None:
+    from sim.base.errors import Problem, ScenarioError
+
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ScenarioError([Problem("", "must be a probability from 0 to 1", text, "--fail-above")])
+    return value
+
+
+def _missed(result: Result, bar: float) -> bool:
+    import sys
+
+    failure = result.block_failure.probability
+    if failure > bar:
+        print(f"block failure {failure:.4g} is above the bar of {bar:g}", file=sys.stderr)
+    return failure > bar
+
+
+def _tell_interrupted(partial: Result | None, scenario: Scenario, form: Literal["table", "json"]) -> None:
+    import sys
+
+    from sim.cli.render import show
+
+    if partial is not None:
+        print(f"interrupted: kept {partial.blocks:,} of {scenario.run.blocks:,} blocks", file=sys.stderr)
+        show(partial, scenario, form)

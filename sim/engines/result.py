@@ -1,0 +1,148 @@
+"""What an engine answers: the same for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sim.consensus.tally import Outcome
+from sim.statistics.intervals import clopper_pearson, mean_interval
+
+if TYPE_CHECKING:
+    from sim.scenario.schema import Scenario
+    from sim.statistics.counts import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A probability with its 95 % interval.
+
+    Parameters
+    ----------
+    probability
+        The estimate, or the exact value.
+    low, high
+        Clopper-Pearson interval; both equal to `probability` where it is exact.
+    count
+        Blocks with this outcome; None where it is exact.
+    """
+
+    probability: float
+    low: float
+    high: float
+    count: int | None
+
+    @classmethod
+    def exact(cls, probability: float) -> Estimate:
+        """An exact value."""
+        value = min(max(probability, 0.0), 1.0)
+        return cls(value, value, value, None)
+
+    @classmethod
+    def of(cls, count: int, blocks: int) -> Estimate:
+        """Estimate from a number of blocks."""
+        low, high = clopper_pearson(count, blocks)
+        return cls(count / blocks if blocks else 0.0, low, high, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How blocks of a scenario end.
+
+    Parameters
+    ----------
+    scenario, scenario_id
+        Name and identity of the scenario.
+    engine, engine_reason
+        Who answered, and why that engine.
+    nodes
+        Number of nodes.
+    faults_tolerated, quorum
+        f and q, in voting power.
+    blocks
+        Blocks simulated; None where the answer is exact.
+    seed
+        Seed of the random streams.
+    outcomes
+        Probability of `agreed`, `no_quorum`, `wrong_result` and `forked`; they sum to 1.
+    block_failure
+        Probability of everything but `agreed`.
+    diverged_per_block
+        Honest nodes a block that are not in a certified group; failed blocks count 0.
+    warnings
+        What the user should know before believing the numbers.
+    """
+
+    scenario: str
+    scenario_id: str
+    engine: str
+    engine_reason: str
+    nodes: int
+    faults_tolerated: int
+    quorum: int
+    blocks: int | None
+    seed: int
+    outcomes: dict[str, Estimate]
+    block_failure: Estimate
+    diverged_per_block: Mean
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, in the order of the JSON contract."""
+        from dataclasses import asdict
+
+        return asdict(self) | {"warnings": list(self.warnings)}
+
+
+def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: float) -> Result:
+    """Result of probabilities known exactly; `agreed` may be left out of `outcomes`, failures are summed."""
+    failure = sum(probability for outcome, probability in outcomes.items() if outcome != Outcome.agreed)
+    agreed = outcomes.get(Outcome.agreed, 1 - failure)
+    return Result(
+        **_shared(scenario, "exact"),
+        blocks=None,
+        outcomes={
+            outcome.name: Estimate.exact(agreed if outcome == Outcome.agreed else outcomes.get(outcome, 0.0))
+            for outcome in Outcome
+        },
+        block_failure=Estimate.exact(failure),
+        diverged_per_block=Mean(diverged, diverged, diverged),
+    )
+
+
+def counted_result(scenario: Scenario, counts: Counts) -> Result:
+    """Result of blocks that were simulated and counted."""
+    by_outcome = dict(zip(Outcome, counts.outcomes, strict=True))
+    mean = mean_interval(counts.trials, counts.total, counts.total_squares, scenario.population.nodes)
+    return Result(
+        **_shared(scenario, counts.task.engine),
+        blocks=counts.trials,
+        outcomes={outcome.name: Estimate.of(count, counts.trials) for outcome, count in by_outcome.items()},
+        block_failure=Estimate.of(counts.trials - by_outcome[Outcome.agreed], counts.trials),
+        diverged_per_block=Mean(*mean),
+    )
+
+
+def _shared(scenario: Scenario, engine: str) -> dict[str, Any]:
+    from sim.scenario.warnings import warnings_of
+
+    return {
+        "scenario": scenario.name,
+        "scenario_id": scenario.scenario_id,
+        "engine": engine,
+        "engine_reason": "",
+        "nodes": scenario.node_count,
+        "faults_tolerated": scenario.faults_tolerated,
+        "quorum": scenario.election.quorum,
+        "seed": scenario.run.seed,
+        "warnings": tuple(warnings_of(scenario)),
+    }

@@ -1,0 +1,123 @@
+"""Which engine answers, and the one call that runs a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sim.base.errors import EngineError
+from sim.consensus.tally import Outcome
+from sim.engines import exact, montecarlo
+from sim.engines.result import Result, counted_result
+from sim.statistics.counts import Counts
+
+if TYPE_CHECKING:
+    from sim.scenario.schema import EngineName, Scenario
+
+Progress = Callable[[Counts], None]
+"""Called with what is counted so far, at least every few milliseconds of work."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a run; `result` has everything finished so far, None if that is nothing."""
+
+    def __init__(self, result: Result | None) -> None:
+        super().__init__()
+        self.result = result
+
+
+def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
+    """Choose an engine.
+
+    Parameters
+    ----------
+    scenario
+        A validated scenario.
+    engine
+        `auto`, or the engine wanted.
+
+    Returns
+    -------
+    engine, reason : str
+        Its name, and why it.
+
+    Raises
+    ------
+    EngineError
+        The engine wanted cannot answer; the text names one that can.
+    """
+    refusals = {"exact": exact.refusal(scenario), "montecarlo": montecarlo.refusal(scenario)}
+    able = [name for name, refusal in refusals.items() if refusal is None]
+    if not able:
+        reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items())
+        raise EngineError(f"no engine can answer this ({reasons})")
+    if engine != "auto":
+        if refusals[engine]:
+            raise EngineError(f"the {engine} engine cannot answer this: {refusals[engine]}; {able[0]} can")
+        return engine, "asked for"
+    if able[0] == "exact":
+        return "exact", "it can answer this scenario, and is the cheapest that can"
+    return able[0], f"the exact engine cannot answer this: {refusals['exact']}"
+
+
+def run(
+    scenario: Scenario,
+    *,
+    engine: EngineName | None = None,
+    blocks: int | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Run a scenario.
+
+    Parameters
+    ----------
+    scenario
+        A validated scenario.
+    engine, blocks, seed
+        Override the scenario's `run` block.
+    progress
+        Called with the counts so far.
+
+    Returns
+    -------
+    Result
+        Outcome probabilities, with 95 % intervals where they are simulated.
+
+    Raises
+    ------
+    EngineError
+        The engine cannot answer this scenario.
+    Interrupted
+        Ctrl-C; what was finished is in its `result`.
+
+    Examples
+    --------
+    >>> from sim import load_scenario, run
+    >>> result = run(load_scenario("scenarios/ninety_nine_ninety_nine.yaml"))
+    >>> f"{result.block_failure.probability:.4g}"
+    '9.734e-05'
+    """
+    wanted = {"engine": engine, "blocks": blocks, "seed": seed}
+    given = {key: value for key, value in wanted.items() if value is not None}
+    if given:
+        settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
+        scenario = scenario.model_copy(update={"run": settings})
+    name, reason = choose(scenario, scenario.run.engine)
+    result = exact.run_exact(scenario) if name == "exact" else _simulated(scenario, reason, progress)
+    return replace(result, engine_reason=reason)
+
+
+def _simulated(scenario: Scenario, reason: str, progress: Progress | None) -> Result:
+    simulation = montecarlo.MonteCarlo(scenario)
+    counts = Counts(simulation.task, 0, (0,) * len(Outcome))
+    try:
+        for cell, blocks in simulation.cells(scenario.run.blocks):
+            counts += simulation.count(cell, blocks)
+            if progress:
+                progress(counts)
+    except KeyboardInterrupt:
+        partial = replace(counted_result(scenario, counts), engine_reason=reason) if counts.trials else None
+        raise Interrupted(partial) from None
+    return counted_result(scenario, counts)
