@@ -48,6 +48,8 @@ def refusal(scenario: Scenario) -> str | None:
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
+    if scenario.recorded:
+        return
     election, population = scenario.election, scenario.population
     if election.behaviour in BOOSTED and not election.unbreakable:
         yield (
@@ -55,7 +57,7 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
             f"(they are not fewer than 2q - n = {2 * election.quorum - election.votes})"
         )
     need = _need(election)
-    if scenario.recorded or population.power < need:
+    if population.power < need:
         return
     if any(0 < unit.shared_noise < 1 for unit in population.units):
         yield "noise is partly shared (shared_noise between 0 and 1)"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sim.inference.difficulty.base import Difficulty
     from sim.inference.population import Population, Unit
 
     Floats = NDArray[np.float64]
@@ -92,12 +93,24 @@ class Lattice:
         return _outer_sum([unit.power for unit in self.free], self.free_shape)
 
     @cached_property
+    def free_machines(self) -> Integers:
+        """Number of machines with own noise, shape `free_shape`."""
+        return _outer_sum([1] * len(self.free), self.free_shape)
+
+    @cached_property
     def classes(self) -> list[list[int]]:
         """Indices into `rigid`, by hardware class."""
         by_class: dict[str, list[int]] = {}
         for index, unit in enumerate(self.rigid):
             by_class.setdefault(unit.hardware, []).append(index)
         return list(by_class.values())
+
+    @property
+    def compared(self) -> list[tuple[Difficulty, Difficulty]]:
+        """Pairs of laws that the units of one class deviate by."""
+        pairs = [pair for members in self.classes for pair in itertools.combinations(members, 2)]
+        laws = [(self.rigid[one].law, self.rigid[other].law) for one, other in pairs]
+        return [(one, other) for one, other in laws if one and other]
 
     @property
     def patterns(self) -> int:
@@ -173,7 +186,9 @@ def agreement(population: Population, threshold: int) -> Agreement:
     """
     lattice = Lattice(population, threshold)
     step = _Step(lattice)
-    hardness, weights = hardness_nodes(population.laws, max((unit.count for unit in lattice.free), default=1))
+    hardness, weights = hardness_nodes(
+        population.laws, max((unit.count for unit in lattice.free), default=1), lattice.compared
+    )
     for pattern in patterns(lattice, hardness, weights):
         step.add(pattern, deviator_law(lattice, hardness, pattern.weights))
     return Agreement(step.mass, step.lost)
@@ -194,7 +209,8 @@ def deviator_law(lattice: Lattice, hardness: Floats, weights: Floats) -> Floats:
             return closed
     total: Floats = np.zeros(lattice.free_shape)
     if not laws:
-        return total + weights.sum()
+        total += weights.sum()
+        return total
     lead = math.prod(lattice.free_shape[:-1])
     chunk = max(1, _CHUNK // max(lead, lattice.free_shape[-1]))
     for start in range(0, len(hardness), chunk):
@@ -260,8 +276,8 @@ class _Step:
         """Expected tables of each composition that reach the threshold, for every set of customers."""
         alpha = self.lattice.population.alternatives
         self.lost += float(left[~strong].sum())
-        deviators = np.argwhere(strong & (left > 0))
-        probability = left[tuple(deviators.T)]
+        possible = strong & (left > 0)
+        deviators, probability = np.argwhere(possible), left[possible]
         customers = deviators.sum(axis=1) + len(pattern.tables)
         for number in np.unique(customers):
             chosen = customers == number
@@ -277,18 +293,16 @@ class _Step:
         for seated in itertools.product([False, True], repeat=len(pattern.tables)):
             members = {m for table, inside in zip(pattern.tables, seated, strict=True) if inside for m in table}
             need = lattice.threshold - sum(lattice.rigid[m].power for m in members)
-            compositions = np.argwhere(lattice.free_power >= need)
-            size = compositions.sum(axis=1) + sum(seated)
-            fits = (size >= 1) & (size <= customers)
-            compositions, size = compositions[fits], size[fits]
-            if not len(size):
+            size = lattice.free_machines + sum(seated)
+            fits = (lattice.free_power >= need) & (size >= 1) & (size <= customers)
+            compositions, sizes = np.argwhere(fits), size[fits]
+            if not len(sizes):
                 continue
-            logs = together[size][None, :] + _log_ways(deviators, compositions)
-            expected = np.exp(logs)
+            expected = np.exp(together[sizes][None, :] + _log_ways(deviators, compositions))
             law = np.zeros(lattice.free_shape)
-            law[tuple(compositions.T)] = probability @ expected
+            law[fits] = probability @ expected
             self._alive(law, [i in members for i in range(len(lattice.rigid))], stay=False)
-            others += np.where(size == customers, 0.0, expected).sum(axis=1)
+            others += np.where(sizes == customers, 0.0, expected).sum(axis=1)
         return others
 
 

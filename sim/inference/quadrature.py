@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,9 @@ def panel_edges(laws: Iterable[Difficulty], resolution: float) -> Floats:
     return np.unique(np.concatenate([[0.0, 1.0], *(law.edges(resolution) for law in laws)]))
 
 
-def hardness_nodes(laws: Iterable[Difficulty], nodes: int) -> tuple[Floats, Floats]:
+def hardness_nodes(
+    laws: Sequence[Difficulty], nodes: int, compared: Iterable[tuple[Difficulty, Difficulty]] = ()
+) -> tuple[Floats, Floats]:
     """Quadrature nodes and weights over u, fine enough for binomials of that many nodes.
 
     Parameters
@@ -47,6 +49,8 @@ def hardness_nodes(laws: Iterable[Difficulty], nodes: int) -> tuple[Floats, Floa
         The difficulty models that meet the same hardness.
     nodes
         Largest number of machines whose deviations are counted; panels shrink as 1/sqrt(nodes).
+    compared
+        Pairs of laws of which the larger or the smaller is averaged: panels also end where they cross.
 
     Returns
     -------
@@ -54,11 +58,32 @@ def hardness_nodes(laws: Iterable[Difficulty], nodes: int) -> tuple[Floats, Floa
         Shape (K,) each; the weights are positive and sum to 1.
     """
     edges = panel_edges(laws, 1 / math.sqrt(max(nodes, 1)))
-    if len(edges) == 2:  # p does not depend on u
+    crossings = [_crossings(one, other, edges) for one, other in compared]
+    edges = np.unique(np.concatenate([edges, *crossings]))
+    ends = np.array([0.0, 1.0])
+    if all(np.ptp(law.deviation_probability(ends)) == 0 for law in laws):  # p falls with u, so it is constant
         return np.array([0.5]), np.array([1.0])
     points, weights = _legendre()
     width = np.diff(edges)[:, None]
     return (edges[:-1, None] + width * points).ravel(), (width * weights).ravel()
+
+
+def _crossings(one: Difficulty, other: Difficulty, edges: Floats) -> Floats:
+    """Points at which the deviation probabilities of two laws cross, by bisection within the panels."""
+
+    def above(hardness: Floats) -> Floats:
+        sign: Floats = np.sign(one.deviation_probability(hardness) - other.deviation_probability(hardness))
+        return sign
+
+    signs = above(edges)
+    crossed = signs[:-1] * signs[1:] < 0
+    low, high, sign = edges[:-1][crossed], edges[1:][crossed], signs[:-1][crossed]
+    for _ in range(60):
+        middle = (low + high) / 2
+        left = above(middle) == sign
+        low, high = np.where(left, middle, low), np.where(left, high, middle)
+    inside: Floats = high[(high > 0) & (high < 1)]
+    return inside
 
 
 @lru_cache(maxsize=1)

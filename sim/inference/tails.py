@@ -66,7 +66,7 @@ def by_tails(population: Population, threshold: int) -> Moments:
     rest = [unit for unit in population.units if unit not in free]
     ordered = type(population)((*free, *rest), population.alternatives)
     lattice = Lattice(ordered, threshold)
-    hardness, weights = hardness_nodes(population.laws, free[-1].count)
+    hardness, weights = hardness_nodes(population.laws, free[-1].count, lattice.compared)
     total = np.zeros(5)
     for pattern in patterns(lattice, hardness, weights):
         total += _pattern_moments(lattice, hardness, pattern)

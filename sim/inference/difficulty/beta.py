@@ -46,7 +46,8 @@ class Beta(Difficulty):
         if not self.rate:
             return np.zeros(np.shape(hardness))
         quantile: Floats = betainccinv(*self.shape, np.asarray(hardness, dtype=float))
-        clipped: Floats = np.clip(quantile, 0.0, _BELOW_ONE)
+        # SciPy gives nan for the last 1e-16 of hardness at some shapes, where p is 1 in double precision
+        clipped: Floats = np.clip(np.nan_to_num(quantile, nan=1.0), 0.0, _BELOW_ONE)
         return clipped
 
     def edges(self, resolution: float) -> Floats:
@@ -82,12 +83,12 @@ class Beta(Difficulty):
         from sim.inference.binomial import log_choose
 
         if not self.rate:
-            return np.eye(1, nodes + 1)[0]
+            return np.where(np.arange(nodes + 1) == 0, 1.0, 0.0)
         steps = self.correlation * np.arange(nodes, dtype=np.float64)
         free = 1 - self.correlation
         log_deviate = _cumulative_logs(self.rate * free + steps)
         log_stay = _cumulative_logs((1 - self.rate) * free + steps)
-        log_all = np.log(free + steps).sum()
+        log_all = float(np.log(free + steps).sum())
         law: Floats = np.exp(log_choose(nodes) + log_deviate + log_stay[::-1] - log_all)
         return law
 

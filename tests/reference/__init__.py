@@ -1,0 +1,1 @@
+"""An independent reference for the simulator's numbers: nothing here imports ``sim``."""
