@@ -79,7 +79,7 @@ def _compared(result: Result, scenario: Scenario) -> str:
     kinds = {law.difficulty for law in laws.values()}
     lead = f"One node of group {name} deviates in a share of {node:.3g} of the blocks"
     if not failure:
-        return f"{lead}, and the others outvote it."
+        return f"{lead}, and no block fails for it."
     ratio = failure / node
     versus = (
         f"blocks fail {ratio:.3g} times as often" if ratio >= 0.01 else f"blocks fail {1 / ratio:.3g} times less often"

@@ -52,7 +52,10 @@ def _table(result: Result, scenario: Scenario) -> None:
     diverged = result.diverged_per_block
     interval = "exact" if failure.count is None else f"{diverged.low:.3g} to {diverged.high:.3g}"
     rows.add_row("diverged nodes", _number(diverged.mean), interval, "honest nodes a block")
-    console.print(rows, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(rows)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
     for sentence in sentences(result, scenario):
         console.print(escape(sentence), soft_wrap=True)
     how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"

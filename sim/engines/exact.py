@@ -89,7 +89,7 @@ def run_exact(scenario: Scenario) -> Result:
     need = _need(election)
     if population.power < need:
         law = Moments(1.0, 0.0, 0.0, 0.0, 0.0)
-    elif scenario.points == 1 and min(_tail_work(scenario), LATTICE_WORK_MAX) < _lattice_work(scenario):
+    elif _lattice_work(scenario) > LATTICE_WORK_MAX and _tail_work(scenario) < math.inf:
         law = tails.by_tails(population, need)
     else:
         law = chain.after(population, need, scenario.points)

@@ -40,8 +40,8 @@ def log_table_probability(customers: int, alpha: float) -> Floats:
         Shape (customers + 1,), indexed by c; entry 0 is -inf, since a table is not empty.
     """
     sizes = np.arange(1, customers)
-    steps = np.log(sizes) - np.log(alpha + customers - sizes - 1)
-    first = np.log(alpha) - np.log(alpha + customers - 1)
+    steps = np.log(sizes) - np.log(alpha + (customers - 1 - sizes))
+    first = np.log(alpha) - np.log(alpha + (customers - 1))
     return np.concatenate([[-np.inf, first], first + np.cumsum(steps)])
 
 

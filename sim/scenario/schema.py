@@ -40,7 +40,7 @@ class NodeGroup(FrozenModel):
 
     count: Annotated[int, Field(ge=1, le=NODES_MAX)]
     """Number of nodes."""
-    hardware: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+    hardware: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] = ""
     """Hardware class, a free label: nodes of one class share class noise. Default: the group's name."""
     power: Annotated[int, Field(ge=1, le=POWER_MAX)] = 1
     """Voting power (stake) of each node."""
@@ -57,6 +57,13 @@ class NodeGroup(FrozenModel):
             yield Mistake(("executor", "outputs"), message)
         if has_control_characters(fields.get("hardware", "")):
             yield Mistake(("hardware",), "must not hold control characters", fields["hardware"])
+
+
+def _labelled(group: Any, name: str) -> Any:
+    """Give a group, as written or validated, its name as hardware class if it has none."""
+    if isinstance(group, NodeGroup):
+        return group if group.hardware else group.model_copy(update={"hardware": name})
+    return {"hardware": name, **group} if isinstance(group, dict) else group
 
 
 class Workload(FrozenModel):
@@ -104,9 +111,7 @@ class Scenario(FrozenModel):
         """Give each group its own name as the default hardware class."""
         nodes = data.get("nodes")
         if isinstance(nodes, Mapping):
-            data["nodes"] = {
-                name: {"hardware": name, **group} if isinstance(group, dict) else group for name, group in nodes.items()
-            }
+            data["nodes"] = {name: _labelled(group, name) for name, group in nodes.items()}
         return data
 
     @classmethod

@@ -13,8 +13,9 @@ from reference.brute_force import outcomes
 from reference.closed_form import group_sizes, no_quorum
 
 from sim import Scenario, run
-from sim.engines import exact
 from sim.engines.exact import refusal, run_exact
+from sim.inference.chain import after
+from sim.inference.tails import by_tails, work
 
 if TYPE_CHECKING:
     from random import Random
@@ -152,10 +153,10 @@ def test_for_many_nodes_failure_is_a_multiple_of_the_rate(threshold: str, limit:
 @settings(max_examples=100, deadline=None)
 def test_tails_and_lattice_agree(random: Random) -> None:
     scenario = draw_scenario(random, nodes=24, points=1)
-    population, need = scenario.population, exact._need(scenario.election)
+    population, need = scenario.population, scenario.election.quorum
     assume(refusal(scenario) is None and population.power >= need)
-    assume(exact.tails.work(population, need) < math.inf)
-    tails, lattice = exact.tails.by_tails(population, need), exact.chain.after(population, need, 1)
+    assume(work(population, need) < math.inf)
+    tails, lattice = by_tails(population, need), after(population, need, 1)
     for name in type(tails).__slots__:
         assert getattr(tails, name) == pytest.approx(getattr(lattice, name), rel=1e-9, abs=1e-290), name
 

@@ -1,0 +1,62 @@
+"""What the README says is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sim import load_scenario, run
+from sim.cli import execute
+from sim.scenario.document import parse_document
+from sim.scenario.load import validated
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CONSOLE = re.findall(r"^```console\n\$ (.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("command", "output"), CONSOLE)
+def test_commands_print_what_the_readme_shows(
+    command: str, output: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    program, *arguments = shlex.split(command)
+    assert program == "sim"
+    assert execute(arguments) == 0
+    assert capsys.readouterr().out == output
+
+
+def test_the_main_job_runs_the_two_examples() -> None:
+    line = next(line for line in README.splitlines() if line.endswith("ninety_nine_ninety_nine.yaml"))
+    for part in line.split(" && ")[2:]:
+        program, command, scenario = part.split()
+        assert (program, command) == (".venv/bin/sim", "run")
+        assert (ROOT / scenario).is_file()
+
+
+def test_the_yaml_shown_is_a_valid_scenario() -> None:
+    (text,) = re.findall(r"^```yaml\n((?:.*\n)*?)```", README, re.MULTILINE)
+    assert validated(parse_document(text, "README.md")).node_count == 13
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("independent_replicas", "1.29e-17"),
+        ("ninety_nine_ninety_nine", "9.73e-05"),
+        ("leader_proposes", "1.50e-04"),
+        ("mixed_hardware", "1.41e-04"),
+    ],
+)
+def test_the_table_is_what_the_scenarios_give(name: str, written: str) -> None:
+    failure = run(load_scenario(ROOT / "scenarios" / f"{name}.yaml")).block_failure.probability
+    assert f"{failure:.2e}" == written
+    assert f"| {written} |" in README
+
+
+def test_every_scenario_is_listed() -> None:
+    for path in (ROOT / "scenarios").glob("*.yaml"):
+        assert f"`{path.stem}`" in README

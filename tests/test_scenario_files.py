@@ -1,0 +1,78 @@
+"""Every shipped scenario runs, and does what its comment claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim import load_scenario, run
+
+FOLDER = Path(__file__).parents[1] / "scenarios"
+T = "consensus.fault_threshold="
+INDEPENDENT = "nodes.gpu.executor.nondeterminism.difficulty=independent"
+
+CLAIMS = [
+    ("one_plus_one", [], "block_failure", None, 0.0),
+    ("three_computers", [], "no_quorum", None, 1.0),
+    ("ninety_nine_ninety_nine", [], "block_failure", "9.73e-05", 9.73391741342e-5),
+    ("ninety_nine_ninety_nine", [INDEPENDENT], "block_failure", "1.29e-17", 1.28614225735e-17),
+    ("independent_replicas", [], "block_failure", "1.29e-17", 1.28614225735e-17),
+    ("leader_proposes", [], "block_failure", "1.50e-04", 1.50e-4),
+    ("leader_proposes", ["consensus.result=certify"], "block_failure", "9.73e-05", 9.73391741342e-5),
+    ("leader_proposes", [INDEPENDENT], "block_failure", "1.00e-04", 1.0e-4),
+    ("mixed_hardware", [], "block_failure", "1.41e-04", 1.41421356237e-4),
+    ("mixed_hardware", ["nodes.ada.hardware=hopper"], "block_failure", None, 0.0),
+    ("cpu_anchor", [], "block_failure", None, 0.0),
+    ("cpu_anchor", ["nodes.cpu.count=8", "nodes.gpu.count=5"], "block_failure", "1.69e-06", 1.69e-6),
+    ("spent_fault_budget", [], "block_failure", "3.72e-04", 3.72237598059e-4),
+    ("spent_fault_budget", ["faults.byzantine=0"], "block_failure", "9.73e-05", 9.73391741342e-5),
+    ("temperature_zero", [], "block_failure", "9.98e-04", 9.98124212519e-4),
+    ("threshold_range", [T + "25 %"], "block_failure", "1.73e-04", 1.73e-4),
+    ("threshold_range", [T + "1/3"], "block_failure", "1.07e-04", 1.06577526057e-4),
+    ("threshold_range", [T + "2/5"], "block_failure", "6.66e-05", 6.66e-5),
+    ("threshold_range", [T + "49 %"], "block_failure", "9.41e-06", 9.41e-6),
+    ("stake_weighted", [], "block_failure", None, 0.0),
+    ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
+]
+
+
+@pytest.mark.parametrize(("name", "overrides", "outcome", "written", "expected"), CLAIMS)
+def test_a_scenario_does_what_its_comment_claims(
+    name: str, overrides: list[str], outcome: str, written: str | None, expected: float
+) -> None:
+    path = FOLDER / f"{name}.yaml"
+    result = run(load_scenario(path, overrides))
+    estimate = result.block_failure if outcome == "block_failure" else result.outcomes[outcome]
+    assert estimate.probability == pytest.approx(expected, rel=5e-3)
+    if written:
+        assert written in path.read_text()
+        assert f"{estimate.probability:.2e}" == written
+
+
+def test_every_file_opens_with_what_it_shows_and_has_a_claim() -> None:
+    names = {path.stem for path in FOLDER.glob("*.yaml")}
+    assert names == {name for name, *_ in CLAIMS}
+    for path in FOLDER.glob("*.yaml"):
+        assert path.read_text().startswith("# Shows: ")
+        assert "# Expect" in path.read_text()
+
+
+def test_a_small_test_at_temperature_zero_sees_nothing() -> None:
+    failure = run(load_scenario(FOLDER / "temperature_zero.yaml")).block_failure.probability
+    assert (1 - failure) ** 25 == pytest.approx(0.975, abs=1e-3)
+
+
+def test_large_validators_leave_the_others_behind() -> None:
+    result = run(load_scenario(FOLDER / "stake_weighted.yaml"))
+    assert result.diverged_per_block.mean == pytest.approx(0.004)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_simulation_confirms_every_scenario(path: Path) -> None:
+    scenario = load_scenario(path)
+    if scenario.recorded:
+        pytest.skip("the same in every block: nothing to draw")
+    exact = run(scenario).block_failure.probability
+    simulated = run(scenario, engine="montecarlo", blocks=10**7).block_failure
+    assert simulated.low <= exact <= simulated.high
