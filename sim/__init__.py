@@ -9,6 +9,7 @@ The whole public API. Read a scenario, run it, look at the result::
 
 `load_scenario`     read and check a scenario file
 `run`               answer a scenario with the cheapest engine that can
+`sweep`             run every point of a scenario's sweep, and keep the results; gives `Row`s, ends by `Stopping`
 `Result`            outcome probabilities; made of `Estimate` and `Mean`
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Workload`, `Run`
 `Cpu`, `Gpu`, `Recorded`            executors
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from sim.inference.executors import Cpu, Gpu, Recorded
     from sim.scenario.load import load_scenario
     from sim.scenario.schema import NodeGroup, Run, Scenario, Workload
+    from sim.sweeps.row import Row
+    from sim.sweeps.stopping import Stopping
+    from sim.sweeps.sweep import sweep
 
 __version__ = "0.1.0"
 
@@ -50,13 +54,16 @@ _WHERE = {
     "NodeGroup": "sim.scenario.schema",
     "Recorded": "sim.inference.executors",
     "Result": "sim.engines.result",
+    "Row": "sim.sweeps.row",
     "Run": "sim.scenario.schema",
     "Scenario": "sim.scenario.schema",
     "ScenarioError": "sim.base.errors",
     "SplitquorumError": "sim.base.errors",
+    "Stopping": "sim.sweeps.stopping",
     "Workload": "sim.scenario.schema",
     "load_scenario": "sim.scenario.load",
     "run": "sim.engines.select",
+    "sweep": "sim.sweeps.sweep",
 }
 
 __all__ = [
@@ -73,13 +80,16 @@ __all__ = [
     "NodeGroup",
     "Recorded",
     "Result",
+    "Row",
     "Run",
     "Scenario",
     "ScenarioError",
     "SplitquorumError",
+    "Stopping",
     "Workload",
     "load_scenario",
     "run",
+    "sweep",
 ]
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from sim import load_scenario, run
+from sim.statistics.intervals import clopper_pearson
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 T = "consensus.fault_threshold="
+RHO = "nodes.gpu.executor.nondeterminism.correlation="
 INDEPENDENT = "nodes.gpu.executor.nondeterminism.difficulty=independent"
 
 CLAIMS = [
@@ -32,6 +34,20 @@ CLAIMS = [
     ("threshold_range", [T + "1/3"], "block_failure", "1.07e-04", 1.06577526057e-4),
     ("threshold_range", [T + "2/5"], "block_failure", "6.66e-05", 6.66e-5),
     ("threshold_range", [T + "49 %"], "block_failure", "9.41e-06", 9.41e-6),
+    ("failure_curve", ["nodes.gpu.count=4"], "block_failure", "7.44e-05", 7.445e-5),
+    ("failure_curve", [], "block_failure", "9.73e-05", 9.73391741342e-5),
+    ("failure_curve", ["nodes.gpu.count=34"], "block_failure", "1.04e-04", 1.04e-4),
+    ("failure_curve", ["nodes.gpu.count=40"], "block_failure", "1.04e-04", 1.045e-4),
+    ("threshold_curve", [T + "25 %"], "block_failure", "1.73e-04", 1.73e-4),
+    ("threshold_curve", [], "block_failure", "1.07e-04", 1.06577526057e-4),
+    ("threshold_curve", [T + "49 %"], "block_failure", "9.41e-06", 9.41e-6),
+    ("correlation_map", [], "block_failure", "9.68e-05", 9.68e-5),
+    ("correlation_map", [RHO + "0.01"], "block_failure", "2.16e-08", 2.16e-8),
+    ("hardware_mix", ["nodes.first.count=4", "nodes.second.count=9"], "block_failure", None, 0.0),
+    ("hardware_mix", ["nodes.first.count=5", "nodes.second.count=8"], "block_failure", "1.41e-04", 1.41421356e-4),
+    ("fault_budget", [], "block_failure", "9.73e-05", 9.73391741342e-5),
+    ("fault_budget", ["faults.byzantine=4"], "block_failure", "3.72e-04", 3.72237598059e-4),
+    ("fault_budget", ["faults.byzantine=5"], "block_failure", None, 1.0),
     ("stake_weighted", [], "block_failure", None, 0.0),
     ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
 ]
@@ -74,5 +90,8 @@ def test_simulation_confirms_every_scenario(path: Path) -> None:
     if scenario.recorded:
         pytest.skip("the same in every block: nothing to draw")
     exact = run(scenario).block_failure.probability
-    simulated = run(scenario, engine="montecarlo", blocks=10**7).block_failure
-    assert simulated.low <= exact <= simulated.high
+    blocks = 10**7
+    failures = run(scenario, engine="montecarlo", blocks=blocks).block_failure.count
+    assert failures is not None
+    low, high = clopper_pearson(failures, blocks, confidence=1 - 1e-6)
+    assert low <= exact <= high

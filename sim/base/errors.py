@@ -11,10 +11,10 @@ Anything else that escapes is a fault of ours (exit code 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sim.base.text import printable, shown
+from sim.base.text import bounded, printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +40,11 @@ class Problem:
 
     path: str
     message: str
-    value: object = _ABSENT
+    value: object = field(default=_ABSENT, hash=False)
     where: str = ""
 
     def __str__(self) -> str:
-        parts = [part for part in (self.where, printable(self.path)) if part]
+        parts = [part for part in (printable(self.where), bounded(self.path)) if part]
         got = "" if self.value is _ABSENT else f" (got {shown(self.value)})"
         return ": ".join([*parts, f"{self.message}{got}"])
 

@@ -15,7 +15,8 @@ from pydantic_core import PydanticCustomError
 
 TEXT_CHARACTERS_MAX = 60
 _WANTED = "must be a fraction such as 1/3, a percentage such as 33 %, or a decimal"
-_FORM = re.compile(r"(\d+\.?\d*|\.\d+)\s*(?:/\s*(\d+\.?\d*|\.\d+)|(%))?", re.ASCII)
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_FORM = re.compile(rf"([+-]?{_NUMBER})\s*(?:/\s*({_NUMBER})|(%))?", re.ASCII)
 
 
 class WrittenFloat(float):

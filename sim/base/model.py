@@ -41,7 +41,12 @@ class FrozenModel(BaseModel):
     """A strict, frozen pydantic model that reports field mistakes and cross-field mistakes together."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        ser_json_inf_nan="constants",
     )
 
     @classmethod
@@ -75,13 +80,24 @@ class FrozenModel(BaseModel):
             model = handler(data)
             fields: dict[str, Any] = {name: getattr(model, name) for name in cls.model_fields}
         except ValidationError as error:
-            errors = error.errors(include_url=False)
+            errors = _without_echoes(error.errors(include_url=False))
             details = [_retold(detail, cls) for detail in errors]
             fields = _valid_fields(cls, data, errors)
         details += [_told(mistake) for mistake in cls.cross_checks(fields, data)]
         if details or model is None:
             raise ValidationError.from_exception_data(cls.__name__, details)
         return model
+
+
+def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a list is too short where its entries are what is wrong."""
+    places = [detail["loc"] for detail in errors]
+    return [
+        detail
+        for detail in errors
+        if detail["type"] != "too_short"
+        or not any(len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"] for place in places)
+    ]
 
 
 def _told(mistake: Mistake) -> InitErrorDetails:
@@ -176,6 +192,7 @@ _PLAIN = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "string_type": "must be a text",
+    "string_unicode": "must not hold characters that are not Unicode",
     "bool_type": "must be true or false",
     "dict_type": "must be a mapping",
     "mapping_type": "must be a mapping",

@@ -7,13 +7,15 @@ not built in, so that an installed plug-in costs nothing until it is used, and c
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from pydantic_core import PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from sim.base.text import did_you_mean
 
@@ -67,27 +69,38 @@ class Registry:
                 return value
             raise PydanticCustomError("mistake", "must be a mapping")
         name = value.get(self.key, self.default)
-        if name == "":
-            raise _at(self.key, f"is required: one of {', '.join(self.names())}", None, value)
+        choices = f"one of {', '.join(self.names())}"
+        if self.key not in value and not self.default:
+            misspelt = difflib.get_close_matches(self.key, map(str, value), n=1)
+            raise _wrong(
+                value,
+                (self.key, PydanticCustomError("mistake_without_value", "{text}", {"text": f"is required: {choices}"})),
+                *((key, _unknown(self.key)) for key in misspelt),
+            )
         if not isinstance(name, str):
-            raise _at(self.key, f"must be one of {', '.join(self.names())}", name, name)
+            raise _wrong(value, (self.key, _mistake(f"must be {choices}")))
         try:
             chosen = self.load(name)
         except KeyError:
             hint = did_you_mean(name, self.names())
-            message = f"must be one of {', '.join(self.names())}"
-            message += f"; {hint}" if hint.startswith("did") else ""
-            raise _at(self.key, message, name, name) from None
+            message = f"must be {choices}" + (f"; {hint}" if hint.startswith("did") else "")
+            raise _wrong(value, (self.key, _mistake(message))) from None
         return chosen.model_validate(value)
 
     def _outside(self) -> Mapping[str, Any]:
         return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
 
 
-def _at(key: str, message: str, shown: object, value: object) -> Exception:
-    from pydantic import ValidationError
-    from pydantic_core import InitErrorDetails
+def _mistake(text: str) -> PydanticCustomError:
+    return PydanticCustomError("mistake", "{text}", {"text": text})
 
-    kind = "mistake_without_value" if shown is None else "mistake"
-    error = PydanticCustomError(kind, "{text}", {"text": message})
-    return ValidationError.from_exception_data(key, [InitErrorDetails(type=error, loc=(key,), input=value)])
+
+def _unknown(key: str) -> PydanticCustomError:
+    text = f"unknown key, did you mean {key}?"
+    return PydanticCustomError("mistake_without_value", "{text}", {"text": text})
+
+
+def _wrong(value: dict[str, Any], *mistakes: tuple[str, PydanticCustomError]) -> ValidationError:
+    """Build the error for keys of a mapping."""
+    details = [InitErrorDetails(type=kind, loc=(key,), input=value.get(key)) for key, kind in mistakes]
+    return ValidationError.from_exception_data("kind", details)

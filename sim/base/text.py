@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SHOWN_CHARACTERS_MAX = 60
+PATH_CHARACTERS_MAX = 200
+_WORD = re.compile(r"[A-Za-z][\w./-]{0,60}", re.ASCII)
 
 
 def has_control_characters(text: str, *, allow: str = "") -> bool:
@@ -34,6 +37,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def bounded(text: str, longest: int = PATH_CHARACTERS_MAX) -> str:
+    """Make a text printable, and shorten it.
+
+    Examples
+    --------
+    >>> bounded("a" * 300, 10)
+    'aaaaaaa...'
+    """
+    text = printable(text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def shown(value: object) -> str:
     """Show a value as the user wrote it, or close to it, in at most 60 characters.
 
@@ -42,28 +57,29 @@ def shown(value: object) -> str:
     >>> shown(float("inf")), shown(True), shown("near tie"), shown({"a": 1})
     ('.inf', 'true', "'near tie'", '{a: 1}')
     """
-    text = printable(_plain(value))
-    return text if len(text) <= SHOWN_CHARACTERS_MAX else text[: SHOWN_CHARACTERS_MAX - 3] + "..."
+    return bounded(_plain(value), SHOWN_CHARACTERS_MAX)
 
 
-def _plain(value: object, depth: int = 2) -> str:  # noqa: PLR0911 -- one line a type
+def _plain(value: object, depth: int = 2, *, nested: bool = False) -> str:  # noqa: PLR0911 -- one line a type
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, float) and (written := getattr(value, "text", "")):
+        return str(written)
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if isinstance(value, str):
-        return repr(value[: 2 * SHOWN_CHARACTERS_MAX])
+        return value if nested and _WORD.fullmatch(value) else repr(value[: 2 * SHOWN_CHARACTERS_MAX])
     if isinstance(value, (dict, list, tuple)) and not depth:
         return "..."
     if isinstance(value, dict):
         items = list(value.items())[:8]
-        return "{" + ", ".join(f"{k}: {_plain(v, depth - 1)}" for k, v in items) + "}"
+        return "{" + ", ".join(f"{k}: {_plain(v, depth - 1, nested=True)}" for k, v in items) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_plain(v, depth - 1) for v in value[:8]) + "]"
+        return "[" + ", ".join(_plain(v, depth - 1, nested=True) for v in value[:8]) + "]"
     return str(value)
 
 

@@ -10,8 +10,11 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 import sim
+from sim.cli.merge import merge
+from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
+from sim.cli.sweep import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +32,8 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
 )
-app.command(run)
-app.command(schema)
+for command in (run, sweep, results, merge, schema):
+    app.command(command)
 
 
 def execute(arguments: Sequence[str]) -> int:

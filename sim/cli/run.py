@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from cyclopts import Parameter
+from sim.cli.flags import Override, number, probability, settings
 
 if TYPE_CHECKING:
     from sim.engines.result import Result
@@ -17,7 +17,7 @@ def run(
     scenario: str,
     /,
     *,
-    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    set_: Override = None,
     engine: str | None = None,
     blocks: str | None = None,
     seed: str | None = None,
@@ -43,54 +43,27 @@ def run(
     fail_above
         Exit with code 3 if a block fails with a higher probability than this: 1e-6.
     """
-    from sim.base.errors import EngineError, Problem, ScenarioError
+    from sim.base.errors import EngineError, Problem
     from sim.cli.progress import Progress
     from sim.cli.render import show
     from sim.engines.select import Interrupted
     from sim.engines.select import run as run_scenario
-    from sim.scenario.load import load_scenario
+    from sim.scenario.load import load_scenario, located
 
-    bar = _probability(fail_above)
-    given = {
-        "run.engine": ("--engine", engine),
-        "run.blocks": ("--blocks", blocks),
-        "run.seed": ("--seed", seed),
-    }
-    loaded = load_scenario(scenario, set_ or (), _flags(given))
+    bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
+    source = (scenario, set_ or (), settings(engine=engine, blocks=blocks, seed=seed))
+    loaded = load_scenario(*source)
+    total = loaded.run.blocks
     try:
-        with Progress(loaded.run.blocks) as progress:
-            result = run_scenario(loaded, progress=progress.update)
+        with Progress(f"{total:,} blocks") as progress:
+            result = run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total))
     except EngineError as error:
-        where = f"--engine {engine}" if engine else scenario
-        raise ScenarioError([Problem("run.engine", str(error), loaded.run.engine, where)]) from None
+        raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
     except Interrupted as stop:
         _tell_interrupted(stop.result, loaded, format)
         raise
     show(result, loaded, format)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
-
-
-def _flags(given: dict[str, tuple[str, str | None]]) -> dict[str, tuple[str, Any]]:
-    """Flags that were given, their values read as a scenario file's would be."""
-    from sim.base.text import printable
-    from sim.scenario.document import parse_value
-
-    read = {path: (printable(f"{flag} {text}"), text) for path, (flag, text) in given.items() if text is not None}
-    return {path: (shown, parse_value(text, shown)) for path, (shown, text) in read.items()}
-
-
-def _probability(text: str | None) -> float | None:
-    from sim.base.errors import Problem, ScenarioError
-
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise ScenarioError([Problem("", "must be a probability from 0 to 1", text, "--fail-above")])
-    return value
 
 
 def _missed(result: Result, bar: float) -> bool:

@@ -39,6 +39,12 @@ class Estimate:
         return cls(value, value, value, None)
 
     @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Estimate:
+        """Read what `dataclasses.asdict` gave."""
+        low, probability, high = (float(plain[key]) for key in ("low", "probability", "high"))
+        return cls(probability, low, high, None if plain["count"] is None else int(plain["count"]))
+
+    @classmethod
     def of(cls, count: int, blocks: int) -> Estimate:
         """Estimate from a number of blocks."""
         low, high = clopper_pearson(count, blocks)
@@ -101,6 +107,24 @@ class Result:
         from dataclasses import asdict
 
         return asdict(self) | {"warnings": list(self.warnings)}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Result:
+        """Read what `to_dict` gave.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is something else.
+        """
+        fields = dict(plain)
+        fields["outcomes"] = {outcome.name: Estimate.from_dict(plain["outcomes"][outcome.name]) for outcome in Outcome}
+        fields["block_failure"] = Estimate.from_dict(plain["block_failure"])
+        fields["diverged_per_block"] = Mean(
+            *(float(plain["diverged_per_block"][key]) for key in ("mean", "low", "high"))
+        )
+        fields["warnings"] = tuple(str(warning) for warning in plain["warnings"])
+        return cls(**fields)
 
 
 def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: float) -> Result:

@@ -96,7 +96,7 @@ def _byzantine_clashes(
             return
         byzantine = dict.fromkeys(groups, byzantine)
     else:
-        for name in byzantine.keys() - groups.keys():
+        for name in [name for name in byzantine if name not in groups]:
             yield Mistake((*path, name), f"is no group; {did_you_mean(name, groups)}")
         path = (*path, "{}")
     for name, number in byzantine.items():

@@ -53,6 +53,7 @@ class Document:
     places: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
 
     def locate(self, problem: Problem) -> Problem:
         """Return the problem with the place of its path, or of the nearest value above it."""
@@ -118,7 +119,7 @@ def read_document(path: Path) -> Document:
     ScenarioError
         The file cannot be read, is too large or too deep, or is not YAML.
     """
-    name = str(path)
+    name = printable(str(path))
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ScenarioError([Problem("", "is not a regular file", where=name)])
@@ -148,7 +149,7 @@ def parse_document(text: str, name: str) -> Document:
     tree = reader.value(root, "", 0)
     if not isinstance(tree, dict):
         raise ScenarioError([Problem("", "must be a mapping of keys such as nodes and consensus", where=f"{name}:1:1")])
-    return Document(tree, reader.places, reader.keys, reader.problems)
+    return Document(tree, reader.places, reader.keys, reader.problems, reader.unreadable)
 
 
 def parse_value(text: str, flag: str) -> Any:
@@ -187,7 +188,7 @@ def compose(text: str, name: str, *, positions: bool = True) -> Node | None:
     except YAMLError as error:
         where = f"{name}:{_line_of(text, getattr(error, 'position', 0))}:1" if positions else name
         raise ScenarioError([Problem("", "is not valid YAML: a character that is not allowed", where=where)]) from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ScenarioError([Problem("", f"is not valid YAML: {printable(str(error))}", where=name)]) from None
     return node
 
@@ -215,6 +216,7 @@ class _Reader:
         self.places: dict[str, str] = {}
         self.keys: dict[str, str] = {}
         self.problems: list[Problem] = []
+        self.unreadable: set[str] = set()
         self.values = 0
 
     def value(self, node: Node, path: str, depth: int) -> Any:
@@ -243,6 +245,7 @@ class _Reader:
 
     def _refuse_tag(self, node: Node, expected: str, path: str) -> None:
         if str(node.tag) != _TAG + expected:
+            self.unreadable.add(path)
             self.problems.append(Problem(path, "has a tag, which is not allowed", str(node.tag), self.where(node)))
 
     def _mapping(self, node: Node, path: str, depth: int) -> dict[str, Any]:
@@ -276,6 +279,7 @@ class _Reader:
             if tag == "float":
                 return _float(text.replace("_", ""))
         except ValueError:
+            self.unreadable.add(path)
             self.problems.append(Problem(path, "is not a number that can be read", text, self.where(node)))
             return None
         if tag not in {"str", "timestamp", "merge", "value"}:

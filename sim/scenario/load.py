@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ from pydantic import ValidationError
 
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
-from sim.base.text import printable
+from sim.base.text import bounded
 from sim.scenario.document import Document, parse_value, read_document
+from sim.scenario.grid import Grid
 from sim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
@@ -50,17 +52,51 @@ def load_scenario(
     >>> scenario.node_count, scenario.election.quorum
     (40, 27)
     """
+    document, problems = open_document(path, overrides, flags)
+    return validated(document, problems)
+
+
+def load_grid(
+    path: str | PathLike[str],
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+) -> Grid:
+    """Read the sweep of a scenario file; parameters and errors as for `load_scenario`.
+
+    Returns
+    -------
+    Grid
+        Its points are validated as they are made.
+
+    Examples
+    --------
+    >>> grid = load_grid("scenarios/failure_curve.yaml")
+    >>> len(grid)
+    116
+    """
+    document, problems = open_document(path, overrides, flags)
+    if problems:
+        raise ScenarioError(problems)
+    return Grid(document)
+
+
+def open_document(
+    path: str | PathLike[str],
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+) -> tuple[Document, list[Problem]]:
+    """Read a scenario file and apply overrides, without validating it (see `load_scenario`)."""
     document = read_document(Path(path))
     problems = list(document.problems)
     for override in overrides:
         problems += _override(document, override)
     for place, (flag, value) in (flags or {}).items():
         problems += _set(document, place, value, flag)
-    return validated(document, problems)
+    return document, problems
 
 
 def _override(document: Document, override: str) -> list[Problem]:
-    flag = printable(f"--set {override}")
+    flag = bounded(f"--set {override}")
     path, equals, text = override.partition("=")
     path = path.strip()
     if not equals or not path or "" in path.split("."):
@@ -68,7 +104,7 @@ def _override(document: Document, override: str) -> list[Problem]:
     try:
         value = parse_value(text, flag)
     except ScenarioError as error:
-        return list(error.problems)
+        return [replace(problem, path=".".join(filter(None, (path, problem.path)))) for problem in error.problems]
     return _set(document, path, value, flag)
 
 
@@ -92,7 +128,26 @@ def validated(document: Document, problems: Sequence[Problem] = ()) -> Scenario:
     try:
         scenario = Scenario.model_validate(document.tree)
     except ValidationError as error:
-        found += [document.locate(problem) for problem in problems_of(error)]
+        found += [
+            document.locate(problem)
+            for problem in problems_of(error)
+            if not any(_within(problem.path, place) for place in document.unreadable)
+        ]
     if found:
         raise ScenarioError(list(dict.fromkeys(found)))
     return scenario
+
+
+def _within(path: str, place: str) -> bool:
+    return path == place or path.startswith(f"{place}.")
+
+
+def located(
+    problem: Problem,
+    path: str | PathLike[str],
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+) -> ScenarioError:
+    """Make the error for a problem that was found after validation, with its place in the file or the flags."""
+    document, _ = open_document(path, overrides, flags)
+    return ScenarioError([document.locate(problem)])

@@ -1,0 +1,80 @@
+"""What a sweep would do: points, work, and an estimate of the time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sim.scenario.grid import Point
+    from sim.sweeps.stopping import Stopping
+
+_SHOWN = 10
+_SAMPLED = 5
+
+
+def tell(points: Sequence[Point], stopping: Stopping, workers: int | None) -> None:
+    """Print the points, the work and the time that it may take, by doing a little of it.
+
+    Parameters
+    ----------
+    points
+        The points of the sweep.
+    stopping
+        When a point has seen enough.
+    workers
+        Number of processes; None: as many as suit the points.
+    """
+    from sim.base.text import shown
+    from sim.engines.select import choose
+    from sim.sweeps.sweep import default_workers
+
+    engines = [choose(point.scenario, point.scenario.run.engine)[0] for point in points]
+    workers = workers or default_workers(points)
+    for point, engine in list(zip(points, engines, strict=True))[:_SHOWN]:
+        where = ", ".join(f"{axis} = {shown(value)}" for axis, value in point.coordinates.items())
+        print(f"{point.position}: {where} ({engine})")
+    if len(points) > _SHOWN:
+        print(f"... and {len(points) - _SHOWN:,} more")
+    exact = [point for point, engine in zip(points, engines, strict=True) if engine == "exact"]
+    simulated = [point for point, engine in zip(points, engines, strict=True) if engine != "exact"]
+    seconds = _mean([_exact_seconds(point) for point in _some(exact)]) * len(exact)
+    seconds += _mean([_simulated_seconds(point, stopping) for point in _some(simulated)]) * len(simulated)
+    blocks = sum(stopping.max_blocks or point.scenario.run.blocks for point in simulated)
+    print(f"{len(points):,} points: {len(exact):,} exact, {len(simulated):,} simulated (at most {blocks:,} blocks)")
+    if simulated and stopping.failures:
+        print(f"a simulated point ends at {stopping.failures:,} failing blocks, so most take less")
+    print(f"about {seconds / workers:.2g} s with {workers} worker{'s' * (workers != 1)}, nothing run yet")
+
+
+def _some(points: Sequence[Point]) -> Sequence[Point]:
+    return points[:: max(len(points) // _SAMPLED, 1)][:_SAMPLED]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _exact_seconds(point: Point) -> float:
+    from sim.engines.exact import run_exact
+
+    started = time.perf_counter()
+    run_exact(point.scenario)
+    return time.perf_counter() - started
+
+
+def _simulated_seconds(point: Point, stopping: Stopping) -> float:
+    from sim.sweeps.work import simulation
+
+    engine = simulation(point.scenario)
+    engine.count(0, engine.cell_blocks)
+    started = time.perf_counter()
+    counts = engine.count(0, engine.cell_blocks)
+    a_cell = time.perf_counter() - started
+    blocks = stopping.max_blocks or point.scenario.run.blocks
+    failing = counts.trials - counts.outcomes[0]
+    if stopping.failures and failing:
+        blocks = min(blocks, stopping.failures * counts.trials // failing)
+    return max(blocks / engine.cell_blocks, 1.0) * a_cell

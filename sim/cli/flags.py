@@ -1,0 +1,121 @@
+"""Flags that several commands have, read as a scenario file's values would be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim.sweeps.stopping import Stopping
+
+Override = Annotated[list[str] | None, Parameter(name="--set", negative=())]
+"""`--set PATH=VALUE`, any number of times."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Limits:
+    """When a sweep has seen enough.
+
+    Parameters
+    ----------
+    max_blocks
+        Blocks of a simulated point, in place of run.blocks: 1e8.
+    max_failures
+        End a simulated point at that many failing blocks.
+    relative_error
+        End a simulated point when the interval is narrow enough: 0.1 is plus or minus 10 %.
+    max_time
+        End the sweep after that many seconds; what it then has cannot be reproduced.
+    """
+
+    max_blocks: str | None = None
+    max_failures: str | None = None
+    relative_error: str | None = None
+    max_time: str | None = None
+
+    def stopping(self) -> Stopping:
+        """Read the flags.
+
+        Raises
+        ------
+        ScenarioError
+            One of them is out of range.
+        """
+        from sim.sweeps.stopping import Stopping
+
+        rules = Stopping(
+            number(self.max_blocks, "--max-blocks", whole, "a whole number of blocks up to 1e12"),
+            number(self.max_failures, "--max-failures", whole, "a whole number"),
+            number(self.relative_error, "--relative-error", float, "a number such as 0.1"),
+            number(self.max_time, "--max-time", float, "a number of seconds"),
+        )
+        rules.check()
+        return rules
+
+
+def settings(**given: str | None) -> dict[str, tuple[str, Any]]:
+    """Turn flags of the `run` block into overrides: field to (the flag as written, its value).
+
+    Parameters
+    ----------
+    given
+        `engine`, `blocks`, `seed`: their text; None where the flag is absent.
+
+    Raises
+    ------
+    ScenarioError
+        A text is not a YAML value.
+    """
+    from sim.base.text import bounded
+    from sim.scenario.document import parse_value
+
+    shown = {name: bounded(f"--{name} {text}") for name, text in given.items()}
+    return {
+        f"run.{name}": (shown[name], parse_value(text, shown[name])) for name, text in given.items() if text is not None
+    }
+
+
+def number(text: str | None, flag: str, kind: Callable[[float], float | int], wanted: str) -> Any:
+    """Read a number that a flag gives; None where it is absent.
+
+    Parameters
+    ----------
+    text, flag
+        What was written, and where.
+    kind
+        Turns the number into what is wanted, or raises ValueError.
+    wanted
+        What is wanted, for the message: "a whole number".
+
+    Raises
+    ------
+    ScenarioError
+        It is something else.
+    """
+    from sim.base.errors import Problem, ScenarioError
+
+    if text is None:
+        return None
+    try:
+        return kind(float(text))
+    except (ValueError, OverflowError):
+        raise ScenarioError([Problem("", f"must be {wanted}", text, flag)]) from None
+
+
+def whole(value: float) -> int:
+    """A whole number of at least 1."""
+    if not value.is_integer() or not 1 <= value <= 1e12:
+        raise ValueError(value)
+    return int(value)
+
+
+def probability(value: float) -> float:
+    """A probability."""
+    if not 0 <= value <= 1:
+        raise ValueError(value)
+    return value

@@ -1,0 +1,103 @@
+"""`sim sweep`: run every point of a scenario's sweep, and keep the results."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sim.cli.flags import Limits, Override, number, settings, whole
+
+if TYPE_CHECKING:
+    from sim.scenario.grid import Point
+    from sim.sweeps.stopping import Stopping
+
+
+def sweep(
+    scenario: str,
+    /,
+    *,
+    store: str | None = None,
+    set_: Override = None,
+    engine: str | None = None,
+    seed: str | None = None,
+    limits: Limits | None = None,
+    workers: str | None = None,
+    scheduler: str | None = None,
+    dry_run: bool = False,
+    format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
+) -> int:
+    """Run every point of a scenario's sweep, and keep the results.
+
+    Whatever stops it, what was finished is kept: the same command goes on from there. Points end at the first of the
+    limits; all but --max-time give the same numbers whatever the workers and interruptions.
+
+    Parameters
+    ----------
+    scenario
+        A scenario file (YAML) with a `sweep`.
+    store
+        Where results are kept (SQLite); by default a file named after the scenario, in this folder.
+    set_
+        Override a field, as PATH=VALUE: --set sweep.rate.points=57. May be given several times.
+    engine
+        Who answers: auto, exact or montecarlo.
+    seed
+        Seed of the random streams.
+    workers
+        Processes; by default one a processor.
+    scheduler
+        Run on a Dask cluster instead: tcp://HOST:PORT (extra `cluster`). A Dask port runs any code that reaches it,
+        so it belongs on a private network.
+    dry_run
+        Only print the points, the work and an estimate of the time.
+    format
+        What to print at the end: a table for people, or JSON for scripts.
+    """
+    from sim.scenario.load import load_grid
+
+    stopping = (limits or Limits()).stopping()
+    wanted = number(workers, "--workers", whole, "a whole number of processes")
+    points = list(load_grid(scenario, set_ or (), settings(engine=engine, seed=seed)).points())
+    if dry_run:
+        from sim.cli.dry import tell
+
+        tell(points, stopping, wanted)
+        return 0
+    path = Path(store) if store else Path(f"{Path(scenario).stem}.db")
+    if not store:
+        print(f"results go to {path}", file=sys.stderr)
+    _run(points, path, stopping, wanted, scheduler)
+    return _show(path, format)
+
+
+def _run(points: list[Point], path: Path, stopping: Stopping, workers: int | None, scheduler: str | None) -> None:
+    from sim.base.errors import Problem, ScenarioError
+    from sim.cli.progress import Progress
+    from sim.sweeps.sweep import SweepInterrupted, run_points
+
+    try:
+        with Progress(f"{len(points):,} points") as progress:
+            runner = run_points(points, path, stopping, workers=workers, scheduler=scheduler, report=progress.update)
+    except SweepInterrupted as stop:
+        kept = f"{stop.answered:,} of {len(points):,} points, and every finished stretch of the others"
+        print(f"{path} keeps {kept}; the same command goes on from there", file=sys.stderr)
+        raise
+    except ModuleNotFoundError:
+        message = "needs Dask: pip install 'splitquorum[cluster]'"
+        raise ScenarioError([Problem("", message, where="--scheduler")]) from None
+    except (OSError, ValueError) as error:
+        message = f"cannot be reached: {' '.join(str(error).split())}"
+        raise ScenarioError([Problem("", message, scheduler, "--scheduler")]) from None
+    if runner.failed:
+        print(f"{runner.failed:,} points failed; their errors are in the results", file=sys.stderr)
+
+
+def _show(path: Path, form: Literal["table", "json"]) -> int:
+    from sim.cli.results import show_rows
+    from sim.sweeps.store import Store
+
+    with Store(path) as store:
+        rows = store.rows()
+    show_rows(rows, form)
+    return 0
