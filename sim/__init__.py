@@ -10,6 +10,7 @@ The whole public API. Read a scenario, run it, look at the result::
 `load_scenario`     read and check a scenario file
 `run`               answer a scenario with the cheapest engine that can
 `sweep`             run every point of a scenario's sweep, and keep the results; gives `Row`s, ends by `Stopping`
+`plot`, `save`      draw rows as a matplotlib Axes, and write the picture
 `Result`            outcome probabilities; made of `Estimate` and `Mean`
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Workload`, `Run`
 `Cpu`, `Gpu`, `Recorded`            executors
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sim.inference.difficulty.independent import Independent
     from sim.inference.difficulty.near_tie import NearTie
     from sim.inference.executors import Cpu, Gpu, Recorded
+    from sim.plotting import plot, save
     from sim.scenario.load import load_scenario
     from sim.scenario.schema import NodeGroup, Run, Scenario, Workload
     from sim.sweeps.row import Row
@@ -62,7 +64,9 @@ _WHERE = {
     "Stopping": "sim.sweeps.stopping",
     "Workload": "sim.scenario.schema",
     "load_scenario": "sim.scenario.load",
+    "plot": "sim.plotting",
     "run": "sim.engines.select",
+    "save": "sim.plotting",
     "sweep": "sim.sweeps.sweep",
 }
 
@@ -88,7 +92,9 @@ __all__ = [
     "Stopping",
     "Workload",
     "load_scenario",
+    "plot",
     "run",
+    "save",
     "sweep",
 ]
 

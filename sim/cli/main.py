@@ -11,6 +11,7 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.merge import merge
+from sim.cli.plot import plot
 from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
@@ -32,7 +33,7 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
 )
-for command in (run, sweep, results, merge, schema):
+for command in (run, sweep, results, plot, merge, schema):
     app.command(command)
 
 

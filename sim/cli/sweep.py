@@ -18,6 +18,7 @@ def sweep(
     /,
     *,
     store: str | None = None,
+    plot: str | None = None,
     set_: Override = None,
     engine: str | None = None,
     seed: str | None = None,
@@ -38,6 +39,8 @@ def sweep(
         A scenario file (YAML) with a `sweep`.
     store
         Where results are kept (SQLite); by default a file named after the scenario, in this folder.
+    plot
+        Draw the failure curve too: curve.png, .svg or .pdf.
     set_
         Override a field, as PATH=VALUE: --set sweep.rate.points=57. May be given several times.
     engine
@@ -65,10 +68,18 @@ def sweep(
         tell(points, stopping, wanted)
         return 0
     path = Path(store) if store else Path(f"{Path(scenario).stem}.db")
+    _refuse_to_overwrite(plot, scenario, path)
     if not store:
         print(f"results go to {path}", file=sys.stderr)
     _run(points, path, stopping, wanted, scheduler)
-    return _show(path, format)
+    return _show(path, plot, format)
+
+
+def _refuse_to_overwrite(plot: str | None, *inputs: str | Path) -> None:
+    from sim.base.errors import Problem, ScenarioError
+
+    if plot and any(Path(plot).absolute() == Path(name).absolute() for name in inputs):
+        raise ScenarioError([Problem("", "would overwrite an input", plot, "--plot")])
 
 
 def _run(points: list[Point], path: Path, stopping: Stopping, workers: int | None, scheduler: str | None) -> None:
@@ -93,11 +104,17 @@ def _run(points: list[Point], path: Path, stopping: Stopping, workers: int | Non
         print(f"{runner.failed:,} points failed; their errors are in the results", file=sys.stderr)
 
 
-def _show(path: Path, form: Literal["table", "json"]) -> int:
+def _show(path: Path, plot: str | None, form: Literal["table", "json"]) -> int:
     from sim.cli.results import show_rows
     from sim.sweeps.store import Store
 
     with Store(path) as store:
         rows = store.rows()
     show_rows(rows, form)
+    if plot:
+        from sim.plotting import plot as draw
+        from sim.plotting import save
+
+        save(draw(rows), Path(plot))
+        print(f"drew {plot}", file=sys.stderr)
     return 0
