@@ -38,12 +38,13 @@ def curve(rows: Sequence[Row], x: str, series: str | None, axes: Axes | None) ->
     used = [spot.row for line in drawn for spot in line.spots]
     if is_rate(used, x):
         axes.set_xlabel("nondeterminism rate: probability that a node deviates at one decision point")
-        _references(axes)
+        _references(axes, drawn)
     else:
         axes.set_xlabel(x, **style.LITERAL)
     axes.set_ylabel("block failure (probability)")
     _second_axis(axes)
     style.frame(axes, right=True)
+    _end_ticks(axes, drawn)
     style.head(axes, rows[0].scenario.name, shared(used))
     _label_ends(axes, drawn)
     if zeros:
@@ -61,7 +62,9 @@ def _draw_line(axes: Axes, line: Line, index: int) -> int:
         where = [spot.x for spot in seen]
         failure = [spot.result.block_failure for spot in seen]
         axes.plot(where, [f.probability for f in failure], color=colour, linestyle=dashes, linewidth=1.8, zorder=3)
-        simulated = [(spot.x, spot.result.block_failure) for spot in seen if spot.result.block_failure.count is not None]
+        simulated = [
+            (spot.x, spot.result.block_failure) for spot in seen if spot.result.block_failure.count is not None
+        ]
         if simulated:
             at = [place for place, _ in simulated]
             low, high = [max(f.low, f.probability * 1e-3) for _, f in simulated], [f.high for _, f in simulated]
@@ -84,8 +87,8 @@ def _limits(axes: Axes, drawn: Sequence[Line], *, logarithmic: bool, labelled: b
     values = [f.probability or f.high * 0.3 for f in found if f.probability or f.count is not None]
     if not values:
         raise refuse("no block fails at any point: a curve has nothing to show (a stack shows the outcomes)")
-    top = min(max(max(values), max(f.high for f in found)) * 3, 2.0)
-    bottom = max(min(values) / 3, top * 10.0**-DECADES_MAX)
+    top = min(max(*values, *(f.high for f in found)) * 3, 2.0)
+    bottom = max(min(min(values) / 3, top / 300), top * 10.0**-DECADES_MAX)
     axes.set_ylim(bottom, top)
     places = [spot.x for line in drawn for spot in line.spots]
     low, high = (math.log(end) if logarithmic else end for end in (min(places), max(places)))
@@ -94,25 +97,15 @@ def _limits(axes: Axes, drawn: Sequence[Line], *, logarithmic: bool, labelled: b
     axes.set_xlim(*(math.exp(end) if logarithmic else end for end in ends))
 
 
-def _references(axes: Axes) -> None:
+def _references(axes: Axes, drawn: Sequence[Line]) -> None:
     """Mark failure = rate, and the article's 99.99 %."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    (left, _), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    right = max(spot.x for line in drawn for spot in line.spots)
     low, high = max(left, bottom), min(right, top)
     if low < high:
         axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-        at = low * (high / low) ** 0.16
-        here, there = axes.transData.transform([(at, at), (at * 1.5, at * 1.5)])
-        axes.annotate(
-            "failure = rate",
-            (at, at),
-            (-4, 5),
-            textcoords="offset points",
-            rotation=math.degrees(math.atan2(*(there - here)[::-1])),
-            rotation_mode="anchor",
-            fontsize=style.SMALL_PT,
-            color=style.GREY,
-        )
-    if left < ARTICLE_RATE < right:
+        _name_diagonal(axes, drawn, low, high)
+    if left < ARTICLE_RATE <= right:
         axes.axvline(ARTICLE_RATE, color=style.GREY, linewidth=0.8, zorder=1)
         axes.annotate(
             "deterministic 99.99 %\nof the time (the article)",
@@ -122,7 +115,43 @@ def _references(axes: Axes) -> None:
             textcoords="offset points",
             fontsize=style.SMALL_PT,
             color=style.GREY,
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
+            zorder=5,
         )
+
+
+def _name_diagonal(axes: Axes, drawn: Sequence[Line], low: float, high: float) -> None:
+    """Write "failure = rate" along the diagonal, on the side and at the place farthest from the lines."""
+    curves = [np.array(_seen(line)) for line in drawn if _seen(line)]
+    best, place, side = -1.0, low, 1
+    for share in (0.1, 0.25, 0.4, 0.55, 0.7):
+        at = low * (high / low) ** share
+        heights = [np.interp(np.log(at), np.log(curve[:, 0]), np.log(curve[:, 1])) - np.log(at) for curve in curves]
+        for above in (1, -1):
+            clear = min((above * height for height in heights if above * height > 0.12), default=np.inf)
+            if min(clear, 5.0) > best:
+                best, place, side = min(clear, 5.0), at, above
+    here, there = axes.transData.transform([(place, place), (place * 1.5, place * 1.5)])
+    axes.annotate(
+        "failure = rate",
+        (place, place),
+        (-5, 5) if side > 0 else (5, -11),
+        textcoords="offset points",
+        rotation=math.degrees(math.atan2(*(there - here)[::-1])),
+        rotation_mode="anchor",
+        fontsize=style.SMALL_PT,
+        color=style.GREY,
+    )
+
+
+def _end_ticks(axes: Axes, drawn: Sequence[Line]) -> None:
+    """End the x axis where the data ends: what is right of it is room for labels."""
+    left = axes.get_xlim()[0]
+    right = max(spot.x for line in drawn for spot in line.spots)
+    for minor in (False, True):
+        ticks = [tick for tick in axes.get_xticks(minor=minor) if left <= tick <= right * (1 + 1e-9)]
+        axes.set_xticks(ticks, minor=minor)
+    axes.spines["bottom"].set_bounds(left, right)
 
 
 def _second_axis(axes: Axes) -> None:

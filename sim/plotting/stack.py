@@ -74,9 +74,5 @@ def _head(axes: Axes, title: str, subtitle: str, *, several: bool) -> None:
         axes.legend(handles[::-1], labels[::-1], loc="lower left", fontsize=style.SMALL_PT, framealpha=0.9)
         return
     figure = axes.figure
-    figure.suptitle(  # type: ignore[union-attr]
-        f"{title}\n{fill(subtitle, 108)}", x=0.01, ha="left", fontsize=style.TEXT_PT, **style.LITERAL
-    )
-    figure.legend(  # type: ignore[union-attr]
-        handles, labels, loc="outside lower center", ncols=4, fontsize=style.SMALL_PT, frameon=False
-    )
+    figure.suptitle(f"{title}\n{fill(subtitle, 108)}", x=0.01, ha="left", fontsize=style.TEXT_PT, **style.LITERAL)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=style.SMALL_PT, frameon=False)

@@ -35,8 +35,8 @@ def frame(axes: Axes, *, right: bool = False) -> None:
     """Leave away what carries no data."""
     axes.spines[["top"] if right else ["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL_PT)
-    axes.xaxis.label.set_size(TEXT_PT)
-    axes.yaxis.label.set_size(TEXT_PT)
+    axes.xaxis.label.set_fontsize(TEXT_PT)
+    axes.yaxis.label.set_fontsize(TEXT_PT)
 
 
 def head(axes: Axes, title: str, subtitle: str) -> None:
@@ -69,7 +69,7 @@ def one_in(probability: float) -> str:
     ('10,000', '1e12', '1')
     """
     number = 1 / probability
-    return f"{number:,.0f}" if number < 1e7 else f"{number:.0e}".replace("e+", "e")
+    return f"{number:,.0f}" if number < 1e7 else f"{number:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
 def log_spaced(values: Sequence[float]) -> bool:

@@ -169,4 +169,6 @@ def _liars(number_of_votes: int, behaviour: str) -> str:
 def _kind(executor: Any) -> str:
     if not isinstance(executor, Gpu):
         return str(executor.kind).upper() if executor.kind == "cpu" else "recorded answers"
-    return executor.nondeterminism.difficulty.replace("_", " ") + "s" * (executor.nondeterminism.difficulty == "near_tie")
+    return executor.nondeterminism.difficulty.replace("_", " ") + "s" * (
+        executor.nondeterminism.difficulty == "near_tie"
+    )

@@ -8,6 +8,7 @@ are validated again when they are read, and a file that is not a store is never 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -105,12 +106,11 @@ class Store:
         with self._told():
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            mode = "rwc" if create else "ro"
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_MS / 1000, isolation_level=None
-            )
+            self._db = self._connect("mode=rwc" if create else _reading(path))
             self._db.execute("PRAGMA trusted_schema = OFF")
-            if create:
+            if not create:
+                self._db.execute("PRAGMA query_only = ON")
+            else:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
             if fresh:
@@ -123,6 +123,10 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _connect(self, how: str) -> sqlite3.Connection:
+        address = f"{self.path.absolute().as_uri()}?{how}"
+        return sqlite3.connect(address, uri=True, timeout=_BUSY_MS / 1000, isolation_level=None)
 
     def close(self) -> None:
         """Close the file."""
@@ -385,6 +389,13 @@ def _is_fresh(path: Path) -> bool:
         return not path.exists() or (path.is_file() and path.stat().st_size == 0)
     except (OSError, ValueError) as error:
         raise ScenarioError([Problem("", f"cannot be opened: {error}", where=str(path))]) from None
+
+
+def _reading(path: Path) -> str:
+    """How to open a store for reading: where its folder cannot be written to, SQLite's log is not to be had."""
+    writable = os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
+    logged = path.with_name(path.name + "-wal").exists()
+    return "mode=rw" if writable else "mode=ro" if logged else "immutable=1"
 
 
 def _check_is_store(path: Path) -> None:

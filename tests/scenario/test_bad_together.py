@@ -1,0 +1,155 @@
+"""Clashes between fields are told like mistakes in one field, and all mistakes are told at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scenario.command import FILE, KIND, edited, label, refuses
+
+from sim.cli import execute
+
+TWO = """\
+nodes:
+  a: {count: 4, hardware: x, executor: {kind: gpu, nondeterminism: {rate: 0.1}}}
+  b: {count: 5, hardware: x, executor: {kind: gpu, nondeterminism: {rate: 0.1}}}
+"""
+LAW = "executor.nondeterminism"
+SAME = "must be the same in all groups"
+
+WITHIN_A_GROUP = [
+    (
+        "rate: 1e-4",
+        "rate: 1e-4, shared_noise: 0.5, alternatives: 1",
+        f"9:91: nodes.gpu.{LAW}.alternatives: | must be 0",
+    ),
+    (
+        "rate: 1e-4",
+        "rate: 0, shared_noise: 0.5, alternatives: .inf",
+        f"9:88: nodes.gpu.{LAW}.alternatives: | (got .inf)",
+    ),
+    ("certify}", "certify, quorum: 6}", "10:75: consensus.quorum: | more than half of the 13 votes"),
+    ("certify}", "certify, quorum: 14}", "10:75: consensus.quorum: | at most all of them (got 14)"),
+    ("byzantine: 0", "byzantine: 14", "11:21: faults.byzantine: | must be at most the 13 nodes of group gpu (got 14)"),
+    ("byzantine: 0", "byzantine: -1", "11:21: faults.byzantine: | must be at least 0 (got -1)"),
+    (
+        "byzantine: 0",
+        "byzantine: {gpu: 14}",
+        "11:27: faults.byzantine.gpu: | at most the 13 nodes of group gpu (got 14)",
+    ),
+    ("byzantine: 0", "byzantine: {gpu: -1}", "11:27: faults.byzantine.gpu: | must be at least 0 (got -1)"),
+    ("byzantine: 0", "byzantine: {gpuu: 1}", "11:28: faults.byzantine.gpuu: | is no group; did you mean gpu?"),
+    (KIND, "kind: recorded\n      outputs: [a, b]", "9:7: nodes.gpu.executor.outputs: | each of the 13 nodes (has 2)"),
+]
+BETWEEN_GROUPS = [
+    ("rate: 0.1, alternatives: 1", f"alternatives: | {SAME} that can deviate (a has 0.0) (got 1.0)"),
+    ("rate: 0.1, alternatives: .inf", f"alternatives: | {SAME} that can deviate (a has 0.0) (got .inf)"),
+    ("rate: 0.1, per: token", f"per: | {SAME} that can deviate (a has request) (got 'token')"),
+    ("rate: 0.1, shared_noise: 0.25", f"shared_noise: | {SAME} of hardware class x (a has 0) (got 0.25)"),
+]
+FAULTS = [
+    ("2", ("4:21: faults.byzantine: | must be a mapping from group to number",)),
+    ("{aa: 1}", ("4:26: faults.byzantine.aa: | is no group; did you mean a?",)),
+    (
+        "{zeta: 1, b: 6}",
+        (
+            "4:28: faults.byzantine.zeta: | is no group; known: a, b",
+            "4:34: faults.byzantine.b: | must be at most the 5 nodes of group b (got 6)",
+        ),
+    ),
+]
+MANY = """\
+nme: base
+nodes:
+  a: {count: 0, hardware: h, executor: {kind: gpu, nondeterminism: {rate: 0.7, shared_nose: 1}}}
+  b: {count: 3, hardware: h, executor: {kind: gpu, nondeterminism: {rate: 0.1, alternatives: 1}}}
+  c: {count: 4, hardware: h, executor: {kind: gpu, nondeterminism: {rate: 0.1, shared_noise: 1, per: token}}}
+consensus: {fault_threshold: 2/3}
+faults: {byzantine: {b: 4, cc: 1}, behaviour: nasty}
+workload: {tokens: many}
+run: {seed: -1, blocks: 0}
+sweep: {x: 1}
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "line"), WITHIN_A_GROUP, ids=label)
+def test_a_clash_within_a_group_is_told_at_the_value(
+    old: str, new: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuses(edited(old, new), (line,), capsys)
+
+
+@pytest.mark.parametrize(("law", "line"), BETWEEN_GROUPS, ids=label)
+def test_groups_that_disagree_are_told_at_the_second(law: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first, last = TWO.splitlines(keepends=True)[:2], TWO.splitlines(keepends=True)[2]
+    column = last.index("rate") + len("rate: 0.1, ") + line.index(":") + 3
+    refuses("".join(first) + edited("rate: 0.1", law, last), (f"3:{column}: nodes.b.{LAW}.{line}",), capsys)
+
+
+def test_groups_that_never_deviate_may_disagree(capsys: pytest.CaptureFixture[str]) -> None:
+    text = TWO.replace("rate: 0.1}", "rate: 0, per: token, alternatives: 5, shared_noise: 1}", 1)
+    Path(FILE).write_text(text, encoding="utf-8")
+    assert execute(["run", FILE]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("byzantine", "lines"), FAULTS, ids=label)
+def test_byzantine_nodes_must_be_of_the_groups_there_are(
+    byzantine: str, lines: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuses(f"{TWO}faults: {{byzantine: {byzantine}}}\n", lines, capsys)
+
+
+def test_all_groups_together_have_at_most_100000_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    text = edited("count: 5", "count: 40001", edited("count: 4", "count: 60000", TWO))
+    refuses(text, ("1:1: nodes: | must have at most 100000 nodes in all groups together (has 100001)",), capsys)
+
+
+def test_recorded_groups_do_not_mix_with_others(capsys: pytest.CaptureFixture[str]) -> None:
+    text = TWO.replace("kind: gpu, nondeterminism: {rate: 0.1}", "kind: recorded, outputs: [x, x, x, y]", 1)
+    refuses(text, ("2:47: nodes.a.executor.kind: | recorded does not mix with cpu or gpu groups",), capsys)
+
+
+def test_a_quorum_is_held_against_power_not_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    text = edited("count: 5", "count: 5, power: 10", TWO) + "consensus: {quorum: 27}\n"
+    refuses(text, ("4:21: consensus.quorum: | must be more than half of the 54 votes",), capsys)
+
+
+def test_every_mistake_is_told_at_once_whether_in_one_field_or_between_several(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expected = (
+        "1:1: nme: | did you mean name?",
+        "3:14: nodes.a.count: | must be at least 1 (got 0)",
+        "3:75: nodes.a.executor.nondeterminism.rate: | must be less than 0.5 (got 0.7)",
+        "3:80: nodes.a.executor.nondeterminism.shared_nose: | did you mean shared_noise?",
+        "5:52: nodes.c.executor.nondeterminism.alternatives: | (b has 1.0) (got 0.0)",
+        "5:94: nodes.c.executor.nondeterminism.shared_noise: | of hardware class h (b has 0) (got 1.0)",
+        "5:102: nodes.c.executor.nondeterminism.per: | (b has request) (got 'token')",
+        "6:30: consensus.fault_threshold: | (got '2/3')",
+        "7:25: faults.byzantine.b: | must be at most the 3 nodes of group b (got 4)",
+        "7:32: faults.byzantine.cc: | is no group; did you mean c?",
+        "7:47: faults.behaviour: | (got 'nasty')",
+        "8:20: workload.tokens: | must be a whole number (got 'many')",
+        "9:13: run.seed: | must be at least 0 (got -1)",
+        "9:25: run.blocks: | must be at least 1 (got 0)",
+        "10:12: sweep.x: | must be a mapping",
+        "--set oops: | must be PATH=VALUE",
+    )
+    refuses(MANY, expected, capsys, ("--set", "oops"))
+
+
+def test_mistakes_are_told_in_the_same_order_whatever_the_hash_seed() -> None:
+    groups = ", ".join(f"g{i}: 1" for i in range(12))
+    Path(FILE).write_text(f"{TWO}faults: {{byzantine: {{{groups}}}}}\n", encoding="utf-8")
+    said = {_stderr(hash_seed) for hash_seed in ("1", "2", "3")}
+    assert len(said) == 1
+
+
+def _stderr(hash_seed: str) -> str:
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-m", "sim", "run", FILE]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stderr
