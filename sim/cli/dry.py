@@ -9,41 +9,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sim.scenario.grid import Point
+    from sim.sweeps.runner import Choice
     from sim.sweeps.stopping import Stopping
 
 _SHOWN = 10
 _SAMPLED = 5
 
 
-def tell(points: Sequence[Point], stopping: Stopping, workers: int | None) -> None:
+def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> None:
     """Print the points, the work and the time that it may take, by doing a little of it.
 
     Parameters
     ----------
-    points
-        The points of the sweep.
+    choices
+        The points of the sweep, and who would answer each.
     stopping
         When a point has seen enough.
     workers
         Number of processes; None: as many as suit the points.
     """
     from sim.base.text import shown
-    from sim.engines.select import choose
     from sim.sweeps.sweep import default_workers
 
-    engines = [choose(point.scenario, point.scenario.run.engine)[0] for point in points]
-    workers = workers or default_workers(points)
-    for point, engine in list(zip(points, engines, strict=True))[:_SHOWN]:
+    workers = workers or default_workers(choices)
+    for point, engine, _ in choices[:_SHOWN]:
         where = ", ".join(f"{axis} = {shown(value)}" for axis, value in point.coordinates.items())
         print(f"{point.position}: {where} ({engine})")
-    if len(points) > _SHOWN:
-        print(f"... and {len(points) - _SHOWN:,} more")
-    exact = [point for point, engine in zip(points, engines, strict=True) if engine == "exact"]
-    simulated = [point for point, engine in zip(points, engines, strict=True) if engine != "exact"]
+    if len(choices) > _SHOWN:
+        print(f"... and {len(choices) - _SHOWN:,} more")
+    exact = [choice.point for choice in choices if choice.engine == "exact"]
+    simulated = [choice.point for choice in choices if choice.engine != "exact"]
     seconds = _mean([_exact_seconds(point) for point in _some(exact)]) * len(exact)
     seconds += _mean([_simulated_seconds(point, stopping) for point in _some(simulated)]) * len(simulated)
     blocks = sum(stopping.max_blocks or point.scenario.run.blocks for point in simulated)
-    print(f"{len(points):,} points: {len(exact):,} exact, {len(simulated):,} simulated (at most {blocks:,} blocks)")
+    print(f"{len(choices):,} points: {len(exact):,} exact, {len(simulated):,} simulated (at most {blocks:,} blocks)")
     if simulated and stopping.failures:
         print(f"a simulated point ends at {stopping.failures:,} failing blocks, so most take less")
     print(f"about {seconds / workers:.2g} s with {workers} worker{'s' * (workers != 1)}, nothing run yet")

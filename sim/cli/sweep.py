@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from sim.cli.flags import Limits, Override, number, settings, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from sim.scenario.grid import Point
+    from sim.sweeps.runner import Choice
     from sim.sweeps.stopping import Stopping
+
+    Source = tuple[str, Sequence[str], dict[str, tuple[str, Any]]]
 
 
 def sweep(
@@ -30,8 +36,7 @@ def sweep(
 ) -> int:
     """Run every point of a scenario's sweep, and keep the results.
 
-    Whatever stops it, what was finished is kept: the same command goes on from there. Points end at the first of the
-    limits; all but --max-time give the same numbers whatever the workers and interruptions.
+    Whatever stops it, what was finished is kept: the same command goes on from there.
 
     Parameters
     ----------
@@ -50,8 +55,7 @@ def sweep(
     workers
         Processes; by default one a processor.
     scheduler
-        Run on a Dask cluster instead: tcp://HOST:PORT (extra `cluster`). A Dask port runs any code that reaches it,
-        so it belongs on a private network.
+        Run on a Dask cluster: tcp://HOST:PORT (extra `cluster`); such a port runs any code, so keep it private.
     dry_run
         Only print the points, the work and an estimate of the time.
     format
@@ -61,45 +65,61 @@ def sweep(
 
     stopping = (limits or Limits()).stopping()
     wanted = number(workers, "--workers", whole, "a whole number of processes")
-    points = list(load_grid(scenario, set_ or (), settings(engine=engine, seed=seed)).points())
+    source = (scenario, set_ or (), settings(engine=engine, seed=seed))
+    points = list(load_grid(*source).points())
+    choices = _choices(points, source)
     if dry_run:
         from sim.cli.dry import tell
 
-        tell(points, stopping, wanted)
+        tell(choices, stopping, wanted)
         return 0
-    path = Path(store) if store else Path(f"{Path(scenario).stem}.db")
-    _refuse_to_overwrite(plot, scenario, path)
-    if not store:
-        print(f"results go to {path}", file=sys.stderr)
-    _run(points, path, stopping, wanted, scheduler)
+    path = Path(store) if store else _named_after(scenario)
+    _check_picture(plot, scenario, path)
+    _run(choices, path, stopping, wanted, scheduler)
     return _show(path, plot, format)
 
 
-def _refuse_to_overwrite(plot: str | None, *inputs: str | Path) -> None:
-    from sim.base.errors import Problem, ScenarioError
+def _named_after(scenario: str) -> Path:
+    path = Path(f"{Path(scenario).stem}.db")
+    print(f"results go to {path}", file=sys.stderr)
+    return path
 
-    if plot and any(Path(plot).absolute() == Path(name).absolute() for name in inputs):
+
+def _choices(points: list[Point], source: Source) -> list[Choice]:
+    """Choose engines; an engine that cannot answer is told with its place in the file or the flags."""
+    from sim.base.errors import EngineError, Problem
+    from sim.scenario.load import located
+    from sim.sweeps.runner import choices
+
+    try:
+        return choices(points)
+    except EngineError as error:
+        raise located(Problem("run.engine", str(error), points[0].scenario.run.engine), *source) from None
+
+
+def _check_picture(plot: str | None, *inputs: str | Path) -> None:
+    """Refuse a picture that cannot be drawn before anything is run."""
+    from sim.base.errors import Problem, ScenarioError
+    from sim.plotting.save import check_suffix
+
+    if plot is None:
+        return
+    check_suffix(plot)
+    if any(Path(plot).absolute() == Path(name).absolute() for name in inputs):
         raise ScenarioError([Problem("", "would overwrite an input", plot, "--plot")])
 
 
-def _run(points: list[Point], path: Path, stopping: Stopping, workers: int | None, scheduler: str | None) -> None:
-    from sim.base.errors import Problem, ScenarioError
+def _run(choices: list[Choice], path: Path, stopping: Stopping, workers: int | None, scheduler: str | None) -> None:
     from sim.cli.progress import Progress
     from sim.sweeps.sweep import SweepInterrupted, run_points
 
     try:
-        with Progress(f"{len(points):,} points") as progress:
-            runner = run_points(points, path, stopping, workers=workers, scheduler=scheduler, report=progress.update)
+        with Progress(f"{len(choices):,} points") as progress:
+            runner = run_points(choices, path, stopping, workers=workers, scheduler=scheduler, report=progress.update)
     except SweepInterrupted as stop:
-        kept = f"{stop.answered:,} of {len(points):,} points, and every finished stretch of the others"
+        kept = f"{stop.answered:,} of {len(choices):,} points, and every finished stretch of the others"
         print(f"{path} keeps {kept}; the same command goes on from there", file=sys.stderr)
         raise
-    except ModuleNotFoundError:
-        message = "needs Dask: pip install 'splitquorum[cluster]'"
-        raise ScenarioError([Problem("", message, where="--scheduler")]) from None
-    except (OSError, ValueError) as error:
-        message = f"cannot be reached: {' '.join(str(error).split())}"
-        raise ScenarioError([Problem("", message, scheduler, "--scheduler")]) from None
     if runner.failed:
         print(f"{runner.failed:,} points failed; their errors are in the results", file=sys.stderr)
 

@@ -81,7 +81,9 @@ def _paint(axes: Axes, logs: NDArray[np.float64], never: NDArray[np.bool_]) -> N
         contours = axes.contour(logs, levels=powers, colors="white", linewidths=0.9, linestyles="solid")
         axes.clabel(contours, fmt=lambda power: f"1e{power:.0f}", fontsize=style.SMALL_PT)
     bar = axes.figure.colorbar(mesh, ax=axes)
-    ticks: list[float] = list(map(float, range(math.ceil(low), math.floor(high) + 1)))[:: max(1, int((high - low) // 8))]
+    ticks: list[float] = list(map(float, range(math.ceil(low), math.floor(high) + 1)))[
+        :: max(1, int((high - low) // 8))
+    ]
     bar.set_ticks(ticks or [low, high])
     bar.ax.set_yticklabels([_told(tick) for tick in (ticks or [low, high])], fontsize=style.SMALL_PT)
     bar.set_label("block failure: one block in", fontsize=style.TEXT_PT)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sim.base.errors import SplitquorumError
+from sim.base.errors import EngineError, SplitquorumError
+from sim.base.text import shown
 from sim.engines.result import Estimate, Result, counted_result
 from sim.engines.select import choose
 from sim.sweeps.stopping import Stopping, inverse_interval
@@ -42,6 +43,32 @@ STRETCH_CELLS = 32
 EXACT_BATCH = 16
 Report = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1."""
+
+
+class Choice(NamedTuple):
+    """A point, the engine that answers it, and why that one."""
+
+    point: Point
+    engine: str
+    reason: str
+
+
+def choices(points: Iterable[Point]) -> list[Choice]:
+    """Choose an engine for every point.
+
+    Raises
+    ------
+    EngineError
+        The engine wanted cannot answer a point, which the text names.
+    """
+    chosen = []
+    for point in points:
+        try:
+            chosen.append(Choice(point, *choose(point.scenario, point.scenario.run.engine)))
+        except EngineError as error:
+            where = ", ".join(f"{axis} = {shown(value)}" for axis, value in point.coordinates.items())
+            raise EngineError(f"at {where}: {error}") from None
+    return chosen
 
 
 class WorkerLostError(SplitquorumError):
@@ -135,8 +162,13 @@ class Runner:
         self._total = 0
         self._deadline = time.monotonic() + stopping.max_time if stopping.max_time else None
 
-    def run(self, points: Sequence[Point]) -> None:
+    def run(self, chosen: Sequence[Choice]) -> None:
         """Run all points; finished work is taken from the store.
+
+        Parameters
+        ----------
+        chosen
+            The points, and who answers each.
 
         Raises
         ------
@@ -147,11 +179,10 @@ class Runner:
         KeyboardInterrupt
             Ctrl-C; what was finished is kept.
         """
-        chosen = [choose(point.scenario, point.scenario.run.engine) for point in points]
-        tasks = self.store.register(points, [engine for engine, _ in chosen])
-        todo = dict(zip(tasks, zip(points, chosen, strict=True), strict=True))
+        tasks = self.store.register([choice.point for choice in chosen], [choice.engine for choice in chosen])
+        todo = dict(zip(tasks, chosen, strict=True))
         self._total = len(todo)
-        for task, (point, (engine, reason)) in todo.items():
+        for task, (point, engine, reason) in todo.items():
             self._enlist(task, point.scenario, engine, reason)
         try:
             self._loop()

@@ -6,18 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim.engines.select import choose
+from sim.base.errors import Problem, ScenarioError
 from sim.scenario.load import load_grid
 from sim.sweeps import pool
-from sim.sweeps.runner import Report, Runner
+from sim.sweeps.runner import Choice, Report, Runner, choices
 from sim.sweeps.stopping import Stopping
 from sim.sweeps.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
     from os import PathLike
 
-    from sim.scenario.grid import Point
     from sim.sweeps.row import Row
 
 INLINE_EXACT_MAX = 1_000  # exact points that are answered sooner than a worker process starts
@@ -31,17 +31,28 @@ class SweepInterrupted(KeyboardInterrupt):
         self.answered = answered
 
 
-def default_workers(points: Sequence[Point]) -> int:
+def default_workers(chosen: Sequence[Choice]) -> int:
     """One process a processor; just this one where all points are exact, and few."""
-    if len(points) <= INLINE_EXACT_MAX:
-        engines = {choose(point.scenario, point.scenario.run.engine)[0] for point in points}
-        if engines <= {"exact"}:
-            return 1
+    if len(chosen) <= INLINE_EXACT_MAX and all(choice.engine == "exact" for choice in chosen):
+        return 1
     return os.cpu_count() or 1
 
 
+def _executor(workers: int, scheduler: str | None) -> Executor:
+    if scheduler is None:
+        return pool.workers(workers)
+    try:
+        return pool.Cluster(scheduler)
+    except ImportError:
+        message = "needs Dask: pip install 'splitquorum[cluster]'"
+        raise ScenarioError([Problem("", message, where="--scheduler")]) from None
+    except (OSError, ValueError) as error:
+        message = f"cannot be reached: {' '.join(str(error).split())}"
+        raise ScenarioError([Problem("", message, scheduler, "--scheduler")]) from None
+
+
 def run_points(
-    points: Sequence[Point],
+    chosen: Sequence[Choice],
     store: Path,
     stopping: Stopping,
     *,
@@ -53,8 +64,8 @@ def run_points(
 
     Parameters
     ----------
-    points
-        Points of a grid.
+    chosen
+        Points of a grid, and who answers each (`runner.choices`).
     store
         The store's file; made if it is missing.
     stopping
@@ -74,16 +85,16 @@ def run_points(
     Raises
     ------
     ScenarioError
-        The store cannot be used.
+        The store cannot be used, or the scheduler cannot be reached.
     SweepInterrupted
         Ctrl-C.
     """
-    number = workers or default_workers(points)
+    number = workers or default_workers(chosen)
     with Store(store, create=True) as opened:
-        executor = pool.Cluster(scheduler) if scheduler else pool.workers(number)
+        executor = _executor(number, scheduler)
         runner = Runner(opened, stopping, executor, number, report)
         try:
-            runner.run(points)
+            runner.run(chosen)
         except KeyboardInterrupt:
             executor.shutdown(wait=False, cancel_futures=True)
             raise SweepInterrupted(runner.answered) from None
@@ -135,7 +146,7 @@ def sweep(
     >>> [f"{row.result.block_failure.probability:.3g}" for row in rows][:6]
     ['0', '0', '0', '0', '0.000141', '0.000141']
     """
-    points = list(load_grid(scenario, overrides, flags).points())
-    run_points(points, Path(store), stopping or Stopping(), workers=workers, scheduler=scheduler)
+    chosen = choices(load_grid(scenario, overrides, flags).points())
+    run_points(chosen, Path(store), stopping or Stopping(), workers=workers, scheduler=scheduler)
     with Store(Path(store)) as opened:
         return opened.rows()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim import Stopping
 from sim.scenario.load import load_grid
-from sim.sweeps.runner import Runner
+from sim.sweeps.runner import Runner, choices
 from sim.sweeps.store import Store
 from sim.sweeps.sweep import run_points
 from sim.sweeps.work import Counted, Finished, count_stretch, simulation
@@ -54,7 +54,7 @@ def test_a_finished_sweep_runs_again(benchmark: BenchmarkFixture, tmp_path: Path
 
 
 def test_two_workers_against_one(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    points = list(load_grid(CURVE, [*SIMULATED, "sweep.rate.points=8"]).points())
+    points = choices(load_grid(CURVE, [*SIMULATED, "sweep.rate.points=8"]).points())
     stopping = Stopping(max_blocks=150_000_000)
     taken = []
     for number in (1, 2):
@@ -95,7 +95,7 @@ def test_the_coordinator_takes_less_than_a_millisecond_a_task(benchmark: Benchma
         executor.tasks = 0
         path = tmp_path / f"{time.perf_counter_ns()}.db"
         with Store(path, create=True) as store:
-            Runner(store, stopping, executor, 2).run(points)
+            Runner(store, stopping, executor, 2).run(choices(points))
         return executor.tasks
 
     tasks = benchmark.pedantic(coordinate, rounds=5)  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from sim import ScenarioError, load_scenario, run
 from sim.engines.montecarlo import MonteCarlo
 from sim.scenario.load import load_grid
 from sim.sweeps import pool
-from sim.sweeps.runner import Runner
+from sim.sweeps.runner import Runner, choices
 from sim.sweeps.stopping import Stopping
 from sim.sweeps.store import Store
 from sim.sweeps.work import failures_of, finish, nothing_of, simulation
@@ -44,7 +44,7 @@ def swept(
 ) -> tuple[Runner, list[Row]]:
     with Store(path, create=True) as store:
         runner = Runner(store, stopping, executor or pool.Inline(), ahead)
-        runner.run(points)
+        runner.run(choices(points))
         return runner, store.rows()
 
 

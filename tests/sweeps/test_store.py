@@ -14,7 +14,7 @@ from sim.scenario.document import parse_document
 from sim.scenario.grid import Grid
 from sim.sweeps.merge import merge
 from sim.sweeps.pool import Inline
-from sim.sweeps.runner import Runner
+from sim.sweeps.runner import Runner, choices
 from sim.sweeps.stopping import Stopping
 from sim.sweeps.store import Store
 from sim.sweeps.table import as_csv, as_json, flat, write_parquet
@@ -41,7 +41,7 @@ def points(
 
 def filled(path: Path, some: list[Point]) -> Path:
     with Store(path, create=True) as store:
-        Runner(store, Stopping(), Inline(), 1).run(some)
+        Runner(store, Stopping(), Inline(), 1).run(choices(some))
     return path
 
 
@@ -130,7 +130,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
         store._db.execute(f"PRAGMA max_page_count = {pages}")  # as full as a disk can be
         runner = Runner(store, Stopping(), Inline(), 1)
         with pytest.raises(ScenarioError, match="full"):
-            runner.run(points(rates=str([10**-i for i in range(1, 200)])))
+            runner.run(choices(points(rates=str([10**-i for i in range(1, 200)]))))
     with Store(path) as store:
         assert [row.result is not None for row in store.rows()] == [True, True]
 
@@ -161,7 +161,7 @@ def test_merging_folds_the_stores_of_two_machines(tmp_path: Path) -> None:
         assert merged.rows() == plain.rows()
     with Store(tmp_path / "c.db", create=True) as merged:
         runner = Runner(merged, Stopping(), Inline(), 1)
-        runner.run(points("montecarlo", "[1e-2, 0.1, 0.2]"))
+        runner.run(choices(points("montecarlo", "[1e-2, 0.1, 0.2]")))
     assert runner.reused == 3
 
 
