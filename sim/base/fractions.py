@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 TEXT_CHARACTERS_MAX = 60
 _WANTED = "must be a fraction such as 1/3, a percentage such as 33 %, or a decimal"
-_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _FORM = re.compile(rf"([+-]?{_NUMBER})\s*(?:/\s*({_NUMBER})|(%))?", re.ASCII)
 
 
@@ -58,7 +58,7 @@ def exact_fraction(value: object) -> Fraction:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(_WANTED)  # noqa: TRY004 -- one kind of error, whatever was written
-    text = value if isinstance(value, str) else getattr(value, "text", None) or _decimal(value)
+    text = value if isinstance(value, str) else getattr(value, "text", None) or repr(value)
     match = _FORM.fullmatch(text.strip()) if len(text) <= TEXT_CHARACTERS_MAX else None
     if match is None:
         raise ValueError(_WANTED)
@@ -67,12 +67,6 @@ def exact_fraction(value: object) -> Fraction:
     if not divisor:
         raise ValueError("must not divide by zero")
     return Fraction(whole) / divisor
-
-
-def _decimal(number: float) -> str:
-    from decimal import Decimal
-
-    return format(Decimal(repr(number)), "f")
 
 
 def _validated(value: Any) -> Fraction:

@@ -69,23 +69,28 @@ class Registry:
                 return value
             raise PydanticCustomError("mistake", "must be a mapping")
         name = value.get(self.key, self.default)
-        choices = f"one of {', '.join(self.names())}"
         if self.key not in value and not self.default:
             misspelt = difflib.get_close_matches(self.key, map(str, value), n=1)
             raise _wrong(
                 value,
-                (self.key, PydanticCustomError("mistake_without_value", "{text}", {"text": f"is required: {choices}"})),
+                (
+                    self.key,
+                    PydanticCustomError("mistake_without_value", "{text}", {"text": f"is required: {self._choices()}"}),
+                ),
                 *((key, _unknown(self.key)) for key in misspelt),
             )
         if not isinstance(name, str):
-            raise _wrong(value, (self.key, _mistake(f"must be {choices}")))
+            raise _wrong(value, (self.key, _mistake(f"must be {self._choices()}")))
         try:
             chosen = self.load(name)
         except KeyError:
             hint = did_you_mean(name, self.names())
-            message = f"must be {choices}" + (f"; {hint}" if hint.startswith("did") else "")
+            message = f"must be {self._choices()}" + (f"; {hint}" if hint.startswith("did") else "")
             raise _wrong(value, (self.key, _mistake(message))) from None
         return chosen.model_validate(value)
+
+    def _choices(self) -> str:
+        return f"one of {', '.join(self.names())}"
 
     def _outside(self) -> Mapping[str, Any]:
         return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
