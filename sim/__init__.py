@@ -23,6 +23,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sim.base.version import __version__
+
 if TYPE_CHECKING:
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
     from sim.consensus.faults import Faults
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from sim.sweeps.row import Row
     from sim.sweeps.stopping import Stopping
     from sim.sweeps.sweep import sweep
-
-__version__ = "0.1.0"
 
 _WHERE = {
     "Beta": "sim.inference.difficulty.beta",

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import sim
 from sim.base.errors import Problem, ScenarioError
+from sim.base.version import __version__
 from sim.engines.result import Result
 from sim.scenario.schema import Scenario
 from sim.statistics.counts import Counts, Task
@@ -183,7 +183,7 @@ class Store:
                 key = (scenario.scenario_id, engine, scenario.run.seed)
                 self._db.execute(
                     "INSERT OR IGNORE INTO task (scenario_id, engine, seed, version, scenario) VALUES (?, ?, ?, ?, ?)",
-                    (*key, sim.__version__, _dumped(scenario)),
+                    (*key, __version__, _dumped(scenario)),
                 )
                 found = self._db.execute(
                     "SELECT id, version FROM task WHERE scenario_id = ? AND engine = ? AND seed = ?", key
@@ -197,8 +197,8 @@ class Store:
         return tasks
 
     def _check_version(self, version: str) -> None:
-        if version != sim.__version__:
-            message = f"has results of version {version}, and this is {sim.__version__}: use another store"
+        if version != __version__:
+            message = f"has results of version {version}, and this is {__version__}: use another store"
             raise ScenarioError([Problem("", message, where=str(self.path))])
 
     def stretches(self, task: int, identity: Task) -> list[Stretch]:

@@ -177,7 +177,7 @@ def test_results_of_another_version_are_not_mixed_in(
     tmp_path: Path, points: list[Point], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept(tmp_path / "s.db", points, Stopping())
-    monkeypatch.setattr("sim.__version__", "0.0.1")
+    monkeypatch.setattr("sim.sweeps.store.__version__", "0.0.1")
     with pytest.raises(ScenarioError, match=r"results of version .*, and this is 0\.0\.1"):
         swept(tmp_path / "s.db", points, Stopping())
 
