@@ -23,7 +23,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sim.base.version import __version__
+from sim.base.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
