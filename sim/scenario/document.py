@@ -128,8 +128,8 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
-    except ValueError as error:  # a null character in the name
-        raise ScenarioError([Problem("", f"cannot be read: {error}", where=name)]) from None
+    except ValueError:
+        raise ScenarioError([Problem("", "cannot be read: a null character in its name", where=name)]) from None
     if len(raw) > FILE_BYTES_MAX:
         raise ScenarioError([Problem("", f"is larger than {FILE_BYTES_MAX // 1024} KiB", where=name)])
     try:

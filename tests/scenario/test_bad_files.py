@@ -24,7 +24,7 @@ UNREADABLE = "cannot be read: "
         ("/dev/null", NOT_REGULAR),
         ("/dev/zero", NOT_REGULAR),
         ("x" * 300, f"{UNREADABLE}file name too long"),
-        ("a\0b", f"{UNREADABLE}embedded null byte"),
+        ("a\0b", f"{UNREADABLE}a null character in its name"),
     ],
 )
 def test_what_is_no_readable_file_is_told(file: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
