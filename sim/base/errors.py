@@ -19,6 +19,7 @@ from sim.base.text import bounded, printable, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PROBLEMS_TOLD_MAX = 50
 _ABSENT = object()
 
 
@@ -57,7 +58,10 @@ class ScenarioError(SplitquorumError):
     """A scenario, an override or a flag is wrong; `problems` has every mistake found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        lines = [str(problem) for problem in problems[:PROBLEMS_TOLD_MAX]]
+        if len(problems) > PROBLEMS_TOLD_MAX:
+            lines.append(f"and {len(problems) - PROBLEMS_TOLD_MAX:,} more mistakes")
+        super().__init__("\n".join(lines))
         self.problems = tuple(problems)
 
 

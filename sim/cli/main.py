@@ -32,6 +32,7 @@ app = App(
     version_flags=["--version"],
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
 for command in (run, sweep, results, plot, merge, schema):
     app.command(command)
@@ -74,10 +75,12 @@ def _one_line(error: CycloptsError) -> str:
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    code = DONE
     try:
         code = execute(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except (BrokenPipeError, SystemExit) as error:  # whoever read our output has seen enough
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise  # not rich's way to tell of a closed pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = DONE
     sys.exit(code)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Literal
 
 from sim.cli.meaning import one_in, sentences
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sim.engines.result import Estimate, Result
     from sim.scenario.schema import Scenario
 
@@ -22,19 +26,27 @@ _WIDTH_MIN = 80
 
 def show(result: Result, scenario: Scenario, form: Literal["table", "json"]) -> None:
     """Print a result on stdout."""
-    if form == "json":
-        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
-    else:
-        _table(result, scenario)
+    plain = json.dumps(result.to_dict(), indent=2, allow_nan=False) if form == "json" else _table(result, scenario)
+    try:
+        print(plain, flush=True)
+    except BrokenPipeError:  # whoever read our output has seen enough; the exit code still counts
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _table(result: Result, scenario: Scenario) -> None:
+def _table(result: Result, scenario: Scenario) -> str:
     from rich.console import Console
+
+    console = Console(highlight=False, emoji=False)
+    console.width = max(console.width, _WIDTH_MIN)
+    with console.capture() as captured:  # rich would end the process where the reader has gone away
+        _fill(console, result, scenario)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
-    console.width = max(console.width, _WIDTH_MIN)
     console.print(f"[bold]{escape(result.scenario)}[/bold]  {_setting(result, scenario)}", soft_wrap=True)
     rows = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for title, justify in (
@@ -52,10 +64,7 @@ def _table(result: Result, scenario: Scenario) -> None:
     diverged = result.diverged_per_block
     interval = "exact" if failure.count is None else f"{diverged.low:.3g} to {diverged.high:.3g}"
     rows.add_row("diverged nodes", _number(diverged.mean), interval, "honest nodes a block")
-    with console.capture() as captured:
-        console.print(rows)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
+    console.print(rows)
     for sentence in sentences(result, scenario):
         console.print(escape(sentence), soft_wrap=True)
     how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"

@@ -18,6 +18,7 @@ from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
 from sim.inference.executors import Recorded
+from sim.inference.quadrature import panel_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,14 +106,17 @@ def _need(election: Election) -> int:
 
 def _lattice_work(scenario: Scenario) -> float:
     """Quadrature nodes times compositions, and pairs of compositions where wrong answers compete."""
-    units = scenario.population.units
-    compositions = math.prod(unit.count + 1 for unit in units)
-    nodes = 16 * (40 + 3 * math.sqrt(max((unit.count for unit in units), default=1)))
-    if len(scenario.population.laws) == 1 and scenario.population.laws[0].deviator_law(1) is not None:
+    population = scenario.population
+    units, laws = population.units, population.laws
+    compositions = math.prod(float(unit.count + 1) for unit in units)
+    largest = max((unit.count for unit in units if not unit.shared_noise), default=1)
+    nodes = 16.0 * len(panel_edges(laws, 1 / math.sqrt(max(largest, 1)))) if compositions < math.inf else math.inf
+    rigid = sum(unit.shared_noise == 1 for unit in units)
+    if len(laws) == 1 and not rigid and laws[0].deviator_law(1) is not None:
         nodes = 1
     work = nodes * compositions
-    if 0 < scenario.population.alternatives < math.inf:
-        work += compositions**2 / 8
+    if 0 < population.alternatives < math.inf:
+        work += compositions * compositions / 8 * 2.0**rigid
     return work
 
 

@@ -77,7 +77,8 @@ class MonteCarlo:
         if population.alternatives:
             size += population.nodes // 50
         if 2 * self.election.relevant <= population.power:
-            size += population.power // self.election.relevant
+            machines = sum(unit.count for unit in population.units)
+            size += min(population.power // self.election.relevant, machines)
         bits = math.floor(math.log2(_WORK_PER_CELL / max(candidates * size, 1e-300)))
         return int(1 << min(max(bits, 0), _CELL_BITS_MAX))
 

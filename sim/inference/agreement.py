@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+_ROUNDING = 1e-13
 _CHUNK = 1 << 20  # doubles held at once while averaging over hardness
 
 
@@ -283,7 +284,9 @@ class _Step:
             chosen = customers == number
             together = log_table_probability(int(number), alpha)
             others = self._tables(pattern, deviators[chosen], probability[chosen], together)
-            apart = np.maximum(table_complement(int(number), alpha) - others, 0.0)
+            complement = table_complement(int(number), alpha)
+            apart = complement - others
+            apart[apart < _ROUNDING * complement] = 0.0  # all other tables are strong: what is left is rounding
             self.lost += float(probability[chosen] @ apart)
 
     def _tables(self, pattern: Pattern, deviators: Integers, probability: Floats, together: Floats) -> Floats:

@@ -92,19 +92,35 @@ def after(population: Population, threshold: int, points: int) -> Moments:
     if points == 1:
         return _moments(lattice, alive, step.mass[alive], step.lost)
     one, lost = _transitions(alive, step)
+    mass, gone = _stepped(one, lost, points)
+    return _moments(lattice, alive, mass, gone)
+
+
+def _stepped(one: Floats, lost: Floats, points: int) -> tuple[Floats, float]:
+    """Law of the state after a number of points, from the whole population, and the mass that is lost.
+
+    Where a state is almost never left, the chance of staying is 1 - e with a tiny e, whose rounding a power of M
+    would blow up to M times 1e-16. T is triangular, so the diagonal of a power is the power of the diagonal, set from
+    e itself.
+    """
+    others = one.copy()
+    np.fill_diagonal(others, 0.0)
+    leaving = lost + others.sum(axis=1)
+    with np.errstate(divide="ignore"):
+        staying = np.where(leaving < 0.5, np.log1p(-np.minimum(leaving, 0.5)), np.log(one.diagonal()))
     mass = np.zeros(len(one))
     mass[-1], gone = 1.0, 0.0  # the last state is the whole population
-    squarings = int(points).bit_length()
-    if points * len(one) ** 2 <= squarings * len(one) ** 3:
+    if points * len(one) ** 2 <= points.bit_length() * len(one) ** 3 and points < 1_000:
         for _ in range(points):
             mass, gone = mass @ one, gone + float(mass @ lost)
-    else:
-        for bit in reversed(range(squarings)):
-            if points >> (squarings - 1 - bit) & 1:
-                mass, gone = mass @ one, gone + float(mass @ lost)
-            if bit:
-                one, lost = one @ one, lost + one @ lost
-    return _moments(lattice, alive, mass, gone)
+        return mass, gone
+    for bit in range(points.bit_length()):
+        if points >> bit & 1:
+            mass, gone = mass @ one, gone + float(mass @ lost)
+        if points >> bit > 1:
+            one, lost = one @ one, lost + one @ lost
+            np.fill_diagonal(one, np.exp(2.0 ** (bit + 1) * staying))
+    return mass, gone
 
 
 def _transitions(alive: NDArray[np.bool_], step: Agreement) -> tuple[Floats, Floats]:

@@ -51,6 +51,12 @@ class Groups(NamedTuple):
     prefix: Integers
     machines: Integers
 
+    @property
+    def divisible(self) -> NDArray[np.bool_]:
+        """Whether a group has several machines: one alone stays a group of one whatever it answers."""
+        several: NDArray[np.bool_] = self.machines.sum(axis=1) > 1
+        return several
+
     def where(self, chosen: NDArray[np.bool_]) -> Groups:
         """Some of the groups."""
         return Groups(self.block[chosen], self.prefix[chosen], self.machines[chosen])
@@ -134,12 +140,16 @@ class PartitionSampler:
             return self._request(stream, groups)
         first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
         busy = 1 + stream.binomial(self.requests - first, self.request_rate)
+        done: list[Groups] = []
         for turn in range(int(busy.max(initial=0))):
-            meets = busy[groups.block] > turn
+            meets = (busy[groups.block] > turn) & groups.divisible
+            done.append(groups.where(~meets))
             if not meets.any():
                 break
-            groups = Groups.joined([groups.where(~meets), self._request(stream, groups.where(meets))])
-        return groups
+            groups = self._request(stream, groups.where(meets))
+        else:
+            done.append(groups)
+        return Groups.joined(done)
 
     def _request(self, stream: Generator, groups: Groups) -> Groups:
         """One request with at least one candidate in every block; all groups of a block start with the same prefix."""
@@ -158,7 +168,7 @@ class PartitionSampler:
             going = position <= self.tokens
             order = np.argsort(prefix, kind="stable")
             groups = Groups(groups.block[order], prefix[order], groups.machines[order])
-            goes = going[groups.prefix]
+            goes = going[groups.prefix] & groups.divisible
             finished.append(groups.where(~goes))
             renumbered = np.cumsum(going) - 1
             groups = groups.where(goes)

@@ -44,7 +44,7 @@ def work(population: Population, threshold: int) -> float:
         return math.inf
     counts = sorted(unit.count for unit in lattice.free)
     panels = 40 + 3 * math.sqrt(counts[-1])
-    return 16 * panels * math.prod(count + 1 for count in counts[:-1]) * lattice.patterns
+    return 16 * panels * math.prod(float(count + 1) for count in counts[:-1]) * lattice.patterns
 
 
 def by_tails(population: Population, threshold: int) -> Moments:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FILE_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 32
 VALUES_MAX = 100_000
+KEY_CHARACTERS_MAX = 200
+PATHS_CHARACTERS_MAX = 10_000_000  # of all values together
 _DIGITS_MAX = 400
 _TAG = "tag:yaml.org,2002:"
 _OPENING = {
@@ -217,16 +219,18 @@ class _Reader:
         self.keys: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.unreadable: set[str] = set()
-        self.values = 0
+        self.values = self.characters = 0
 
     def value(self, node: Node, path: str, depth: int) -> Any:
         """Turn a node into plain values."""
         from ruamel.yaml.nodes import MappingNode, SequenceNode
 
         self.values += 1
-        if self.values > VALUES_MAX or depth > DEPTH_MAX:
-            limit = f"more than {VALUES_MAX} values" if self.values > VALUES_MAX else f"more than {DEPTH_MAX} levels"
-            message = f"has {limit} once its aliases are expanded"
+        self.characters += len(path)
+        large = self.values > VALUES_MAX or self.characters > PATHS_CHARACTERS_MAX
+        if large or depth > DEPTH_MAX:
+            limit = f"more than {VALUES_MAX} values" if large else f"more than {DEPTH_MAX} levels"
+            message = f"has {limit}, aliases expanded"
             raise ScenarioError([*self.problems, Problem(path, message, where=self.where(node))])
         self.places[path] = self.where(node)
         if isinstance(node, MappingNode):
@@ -257,6 +261,11 @@ class _Reader:
                 self.problems.append(Problem(path, "has a key that is not a text", where=self.where(key)))
                 continue
             name = str(key.value)
+            if len(name) > KEY_CHARACTERS_MAX:
+                self.problems.append(
+                    Problem(path, f"has a key of more than {KEY_CHARACTERS_MAX} characters", name, self.where(key))
+                )
+                continue
             below = _join(path, name)
             if name in mapping:
                 self.problems.append(Problem(below, "is given twice", where=self.where(key)))

@@ -24,7 +24,15 @@ def canonical(scenario: Scenario) -> dict[str, Any]:
     plain = scenario.model_dump(mode="json", exclude=_NOT_PART, exclude_none=True)
     by_group = {name: scenario.faults.of(name) for name in scenario.nodes}
     plain["faults"]["byzantine"] = {name: number for name, number in by_group.items() if number}
-    return plain
+    normal: dict[str, Any] = _positive_zeros(plain)
+    return normal
+
+
+def _positive_zeros(value: Any) -> Any:
+    """Write -0.0 as the 0.0 that it equals."""
+    if isinstance(value, dict):
+        return {key: _positive_zeros(entry) for key, entry in value.items()}
+    return value + 0.0 if isinstance(value, float) else value
 
 
 def scenario_id(scenario: Scenario) -> str:

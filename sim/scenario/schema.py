@@ -80,7 +80,7 @@ class Run(FrozenModel):
 
     engine: EngineName = "auto"
     """`exact`, `montecarlo`, or `auto`: the cheapest that can answer."""
-    blocks: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=BLOCKS_MAX)] = 10_000
+    blocks: Annotated[int, Field(ge=1, le=BLOCKS_MAX), BeforeValidator(_whole)] = 10_000
     """Blocks to simulate; the exact engine needs none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of the random streams."""

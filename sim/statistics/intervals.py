@@ -45,8 +45,8 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
 def mean_interval(trials: int, total: int, total_squares: int, largest: int) -> tuple[float, float, float]:
     """Mean of a number seen in each trial, and its interval.
 
-    The interval is the central limit one. While the number was never seen it has no width, so then the upper
-    end is the largest value times the upper Clopper-Pearson bound of seeing it at all.
+    The interval is the central limit one. While all trials gave the same number it has no width; then the ends are what
+    the mean would be if the Clopper-Pearson bound of seeing another number were all 0, or all the largest value.
 
     Parameters
     ----------
@@ -65,8 +65,9 @@ def mean_interval(trials: int, total: int, total_squares: int, largest: int) -> 
     if not trials:
         return 0.0, 0.0, float(largest)
     mean = total / trials
-    if not total:
-        return 0.0, 0.0, largest * clopper_pearson(0, trials)[1]
+    if total * total == total_squares * trials:
+        other = clopper_pearson(0, trials)[1]
+        return mean, mean - other * mean, mean + other * (largest - mean)
     variance = (total_squares * trials - total * total) / (trials * max(trials - 1, 1))
     half = 1.959963984540054 * math.sqrt(variance / trials)
     return mean, max(mean - half, 0.0), min(mean + half, float(largest))

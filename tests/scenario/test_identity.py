@@ -91,6 +91,7 @@ def test_a_threshold_gives_the_same_id_however_it_is_written(threshold: str) -> 
         ("nodes:", "sweep: {r: {path: nodes.gpu.count, values: [4]}}\nnodes:"),
         ("difficulty: near_tie, ", ""),
         ("per: request", "per: request, alternatives: 0, shared_noise: 0"),
+        ("per: request", "per: request, alternatives: -0.0, shared_noise: -0.0"),
         (", per: request", ""),
         ("count: 13", "count: 13\n    power: 1"),
         ("behaviour: silent", ""),

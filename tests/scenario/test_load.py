@@ -66,7 +66,7 @@ def test_a_threshold_in_percent_tolerates_strictly_fewer_than_its_share(percent:
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("1e-4", 1e-4), ("1E-4", 1e-4), ("1.e-4", 1e-4), ("+1e-4", 1e-4), (".0001", 1e-4), ("0", 0.0), ("1e-310", 1e-310)],
+    [("1e-4", 1e-4), ("1E-4", 1e-4), ("1.e-4", 1e-4), ("+1e-4", 1e-4), (".0001", 1e-4), ("0", 0.0), ("1e-290", 1e-290)],
 )
 def test_a_rate_is_read_as_yaml_1_2_does(written: str, meant: float) -> None:
     assert law(read(edited("1e-4", written))).rate == meant

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+RATE_MIN = 1e-300  # below it double precision ends
+
+
 def _without_default(schema: dict[str, Any]) -> None:
     """Leave a default out of the JSON Schema that depends on other keys."""
     schema.pop("default", None)
@@ -59,6 +62,8 @@ class Difficulty(FrozenModel, ABC):
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
         """Refuse partly shared noise together with several wrong answers: who then chooses is not defined."""
         yield from super().cross_checks(fields, data)
+        if 0 < fields.get("rate", 0) < RATE_MIN:
+            yield Mistake(("rate",), f"must be 0 or at least {RATE_MIN:g}", fields["rate"])
         alternatives = fields.get("alternatives")
         if alternatives != alternatives:  # noqa: PLR0124 -- only nan differs from itself
             yield Mistake(("alternatives",), "must be at least 0, or .inf", alternatives)

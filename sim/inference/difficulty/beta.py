@@ -18,6 +18,7 @@ from sim.inference.difficulty.base import Difficulty
 if TYPE_CHECKING:
     from sim.inference.difficulty.base import Floats
 
+_INDEPENDENT = 1e-15  # a correlation below which every prompt has the rate itself, in double precision
 _BELOW_ONE = np.nextafter(1.0, 0.0)
 
 
@@ -43,8 +44,8 @@ class Beta(Difficulty):
         """The (1-u)-quantile of Beta(a, b) (see `Difficulty`)."""
         from scipy.special import betainccinv
 
-        if not self.rate:
-            return np.zeros(np.shape(hardness))
+        if not self.rate or self.correlation < _INDEPENDENT:
+            return np.full(np.shape(hardness), self.rate)
         quantile: Floats = betainccinv(*self.shape, np.asarray(hardness, dtype=float))
         # SciPy gives nan for the last 1e-16 of hardness at some shapes, where p is 1 in double precision
         clipped: Floats = np.clip(np.nan_to_num(quantile, nan=1.0), 0.0, _BELOW_ONE)
@@ -54,7 +55,7 @@ class Beta(Difficulty):
         """Edges even in the angle arcsin(sqrt(p)), then geometric in p, 1-p and u (see `Difficulty`)."""
         from scipy.special import betainc, betaincc
 
-        if not self.rate:
+        if not self.rate or self.correlation < _INDEPENDENT:
             return np.empty(0)
         a, b = self.shape
         steps = math.ceil(math.pi / 2 / min(0.4, 2 * resolution))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.inference.difficulty.base import Floats
 
 _SIGMA_MAX = 40.0  # beyond it Phi(-x) is zero in double precision
+_FIRST_ORDER = 1e-8  # this close to 1/2 the mean is 1/2 - m phi(0) / 2
 _SIGMA_BULK = 10.0  # beyond it even 100,000 nodes see no deviation worth a fine panel
 
 
@@ -59,6 +60,8 @@ class NearTie(Difficulty):
         density_0 = 1 / math.sqrt(2 * math.pi)
         if self.rate <= density_0 / _SIGMA_MAX:
             return density_0 / self.rate
+        if self.rate > 0.5 - _FIRST_ORDER:
+            return (0.5 - self.rate) * 2 / density_0
         from scipy.optimize import brentq
 
         def excess(m: float) -> float:
