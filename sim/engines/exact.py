@@ -18,7 +18,7 @@ from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
 from sim.inference.executors import Recorded
-from sim.inference.quadrature import panel_edges
+from sim.inference.quadrature import node_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,11 +110,11 @@ def _lattice_work(scenario: Scenario) -> float:
     units, laws = population.units, population.laws
     compositions = math.prod(float(unit.count + 1) for unit in units)
     largest = max((unit.count for unit in units if not unit.shared_noise), default=1)
-    nodes = 16.0 * len(panel_edges(laws, 1 / math.sqrt(max(largest, 1)))) if compositions < math.inf else math.inf
+    nodes = node_count(laws, largest) if compositions <= ANSWER_WORK_MAX else math.inf
     rigid = sum(unit.shared_noise == 1 for unit in units)
     if len(laws) == 1 and not rigid and laws[0].deviator_law(1) is not None:
         nodes = 1
-    work = nodes * compositions
+    work = nodes * compositions * 2.0**rigid
     if 0 < population.alternatives < math.inf:
         work += compositions * compositions / 8 * 2.0**rigid
     return work

@@ -68,6 +68,11 @@ def hardness_nodes(
     return (edges[:-1, None] + width * points).ravel(), (width * weights).ravel()
 
 
+def node_count(laws: Iterable[Difficulty], nodes: int) -> int:
+    """Number of quadrature nodes that `hardness_nodes` uses, without crossings."""
+    return _ORDER * (len(panel_edges(laws, 1 / math.sqrt(max(nodes, 1)))) - 1)
+
+
 def _crossings(one: Difficulty, other: Difficulty, edges: Floats) -> Floats:
     """Points at which the deviation probabilities of two laws cross, by bisection within the panels."""
 

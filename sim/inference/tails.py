@@ -15,7 +15,7 @@ import numpy as np
 from sim.inference.agreement import Lattice, Pattern, patterns
 from sim.inference.binomial import binomial_law
 from sim.inference.chain import Moments
-from sim.inference.quadrature import hardness_nodes
+from sim.inference.quadrature import hardness_nodes, node_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-WORK_MAX = 20_000_000
+WORK_MAX = 2_000_000
 """Largest number of (hardness, composition of the smaller units) pairs that is answered."""
 
 
@@ -43,8 +43,8 @@ def work(population: Population, threshold: int) -> float:
     if not lattice.free or 0 < population.alternatives < math.inf:
         return math.inf
     counts = sorted(unit.count for unit in lattice.free)
-    panels = 40 + 3 * math.sqrt(counts[-1])
-    return 16 * panels * math.prod(float(count + 1) for count in counts[:-1]) * lattice.patterns
+    compositions = math.prod(float(count + 1) for count in counts[:-1]) * lattice.patterns
+    return compositions * node_count(population.laws, counts[-1]) if compositions <= WORK_MAX else math.inf
 
 
 def by_tails(population: Population, threshold: int) -> Moments:
