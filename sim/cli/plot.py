@@ -31,7 +31,7 @@ def plot(
     x, y
         Axes of the sweep to draw along; by default the ones that suit the kind.
     series
-        Draw one line for each value of this axis, or only one value of it: AXIS or AXIS=VALUE.
+        Draw only the points with one value of an axis: AXIS=VALUE.
     """
     from sim.base.errors import Problem, ScenarioError
     from sim.plotting import plot as draw

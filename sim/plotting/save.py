@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sim.base.errors import Problem, ScenarioError
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DPI = 160
+_SETTINGS = Lock()  # matplotlib's settings are one for all threads
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -56,10 +59,12 @@ def save(axes: Axes, path: str | PathLike[str]) -> None:
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ScenarioError([Problem("", "the axes belong to no figure", where="plot")])
+    drawn = BytesIO()
+    with _SETTINGS, rc_context({"svg.hashsalt": "splitquorum", "svg.fonttype": "path"}):
+        figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with rc_context({"svg.hashsalt": "splitquorum", "svg.fonttype": "path"}):
-            figure.savefig(target, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
+        target.write_bytes(drawn.getvalue())
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ScenarioError([Problem("", f"cannot be written: {reason}", where=str(target))]) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sim.consensus.tally import Outcome
 from sim.plotting import style
-from sim.plotting.view import Line, lines, refuse, shared
+from sim.plotting.view import Line, axis_label, lines, refuse, shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,13 +38,15 @@ def stack(rows: Sequence[Row], x: str, series: str | None, axes: Axes | None) ->
         _panel(panel, line, several=len(drawn) > 1)
     for empty in panels[len(drawn) :]:
         empty.set_visible(False)
+    used = [spot.row for line in drawn for spot in line.spots]
     for index, panel in enumerate(panels[: len(drawn)]):
         if index >= len(drawn) - columns:
-            panel.set_xlabel(x, fontsize=style.TEXT_PT, **style.LITERAL)
+            panel.set_xlabel(
+                style.drawable(axis_label(used, x) if len(drawn) == 1 else x), fontsize=style.TEXT_PT, **style.LITERAL
+            )
             panel.tick_params(labelbottom=True)
         if index % columns == 0:
             panel.set_ylabel("share of the blocks", fontsize=style.TEXT_PT)
-    used = [spot.row for line in drawn for spot in line.spots]
     _head(panels[0], rows[0].scenario.name, shared(used), several=len(drawn) > 1)
     return panels[0]
 
@@ -61,7 +63,7 @@ def _panel(axes: Axes, line: Line, *, several: bool) -> None:
     axes.margins(0)
     style.frame(axes)
     if several:
-        axes.set_title(line.label, loc="left", fontsize=style.TEXT_PT, **style.LITERAL)
+        axes.set_title(style.drawable(line.label), loc="left", fontsize=style.TEXT_PT, **style.LITERAL)
 
 
 def _head(axes: Axes, title: str, subtitle: str, *, several: bool) -> None:
@@ -74,5 +76,7 @@ def _head(axes: Axes, title: str, subtitle: str, *, several: bool) -> None:
         axes.legend(handles[::-1], labels[::-1], loc="lower left", fontsize=style.SMALL_PT, framealpha=0.9)
         return
     figure = axes.figure
-    figure.suptitle(f"{title}\n{fill(subtitle, 108)}", x=0.01, ha="left", fontsize=style.TEXT_PT, **style.LITERAL)
+    figure.suptitle(
+        style.drawable(f"{title}\n{fill(subtitle, 108)}"), x=0.01, ha="left", fontsize=style.TEXT_PT, **style.LITERAL
+    )
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=style.SMALL_PT, frameon=False)

@@ -44,10 +44,17 @@ def head(axes: Axes, title: str, subtitle: str) -> None:
     from textwrap import wrap
 
     text = wrap(subtitle, 108)[:3]
-    axes.set_title(title, loc="left", fontsize=TITLE_PT, fontweight="bold", pad=10 + 11 * len(text), **LITERAL)
+    axes.set_title(
+        _fitting(axes, drawable(title)),
+        loc="left",
+        fontsize=TITLE_PT,
+        fontweight="bold",
+        pad=10 + 11 * len(text),
+        **LITERAL,
+    )
     if text:
         axes.annotate(
-            "\n".join(text),
+            drawable("\n".join(text)),
             (0, 1),
             (0, 6),
             xycoords="axes fraction",
@@ -58,6 +65,20 @@ def head(axes: Axes, title: str, subtitle: str) -> None:
             annotation_clip=False,
             **LITERAL,
         )
+
+
+def _fitting(axes: Axes, title: str) -> str:
+    """Cut a title that is wider than the figure."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    font, measure = FontProperties(size=TITLE_PT, weight="bold"), TextToPath()
+    room = 0.88 * axes.figure.bbox.width * 72 / axes.figure.dpi
+    widths = (
+        measure.get_text_width_height_descent(f"{title[:n]}...", font, ismath=False)[0] for n in range(len(title))
+    )
+    fits = next((n for n, width in enumerate(widths) if width > room), len(title) + 1) - 1
+    return title if fits >= len(title) else f"{title[:fits]}..."
 
 
 def one_in(probability: float) -> str:
@@ -72,12 +93,54 @@ def one_in(probability: float) -> str:
     return f"{number:,.0f}" if number < 1e7 else f"{number:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
+def drawable(text: str) -> str:
+    """Replace characters that the font lacks by boxes: matplotlib would warn about each.
+
+    Examples
+    --------
+    >>> drawable("rate \u2264 \u5206")
+    'rate \u2264 \u25a1'
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    return "".join(c if c == "\n" or font.get_char_index(ord(c)) else "\u25a1" for c in text)
+
+
+def dashes(index: int) -> Any:
+    """Line style of a line: 32 lines go by until colour and dashes are the same again."""
+    return DASHES[(index + index // len(COLOURS)) % len(DASHES)]
+
+
 def log_spaced(values: Sequence[float]) -> bool:
-    """Whether positive values are spread over more than a decade, more evenly in the logarithm."""
+    """Whether positive values over most of a decade or more are spaced more evenly in the logarithm.
+
+    Examples
+    --------
+    >>> log_spaced([1e-8, 1e-6, 1e-4]), log_spaced([4, 8, 16, 32]), log_spaced(range(4, 41)), log_spaced([0, 1, 10])
+    (True, True, False, False)
+    """
+    import numpy as np
+
+    known = np.unique(np.asarray(values, dtype=float))
+    if len(known) < 2 or known[0] <= 0 or known[-1] / known[0] < 8:
+        return False
+    uneven = [float(np.std(steps) / np.mean(steps)) for steps in (np.diff(np.log(known)), np.diff(known))]
+    return uneven[0] <= uneven[1]
+
+
+def log_ticks(low: float, high: float) -> list[float] | None:
+    """Ticks at 1, 2 and 5 times powers of ten, for a logarithmic axis of less than two decades; else None.
+
+    Examples
+    --------
+    >>> log_ticks(4, 32), log_ticks(1e-8, 1)
+    ([5.0, 10.0, 20.0], None)
+    """
     import math
 
-    known = sorted(set(values))
-    if not known or known[0] <= 0 or known[-1] / known[0] < 8:
-        return False
-    middle = known[len(known) // 2]
-    return middle < (known[0] + known[-1]) / 4 or math.isclose(middle, math.sqrt(known[0] * known[-1]), rel_tol=0.5)
+    if high / low >= 100:
+        return None
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = [float(f"{mantissa}e{decade}") for decade in decades for mantissa in (1, 2, 5)]
+    return [tick for tick in every if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.sweeps.row import Row
 
 LABEL_CHARACTERS_MAX = 40
+RATE_VALUES_MIN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,15 @@ def number(value: Any) -> float | None:
 
 
 def numeric_axes(rows: Sequence[Row]) -> list[str]:
-    """Axes with at least two different numbers and nothing else: the one with most values first, then rates."""
+    """Axes with at least two different numbers and nothing else: a rate of five values or more, then the longest."""
     names = list(dict.fromkeys(name for row in rows for name in row.coordinates))
     found = []
     for name in names:
         values = {number(row.coordinates.get(name)) for row in rows}
         if None not in values and len(values) > 1:
-            found.append((len(values), is_rate(rows, name), name))
-    return [name for _, _, name in sorted(found, key=lambda axis: (-axis[0], not axis[1]))]
+            rate = is_rate(rows, name)
+            found.append((rate and len(values) >= RATE_VALUES_MIN, len(values), rate, name))
+    return [name for *_, name in sorted(found, key=lambda axis: axis[:3], reverse=True)]
 
 
 def is_rate(rows: Sequence[Row], name: str) -> bool:
@@ -99,19 +101,32 @@ def lines(rows: Sequence[Row], x: str, series: str | None) -> list[Line]:
     x
         The axis drawn along.
     series
-        AXIS: label lines by this axis; AXIS=VALUE: only the rows with that value; None: label by all other axes.
+        AXIS=VALUE: only the rows with that value; None: all, with lines labelled by all axes but x.
     """
     chosen = _selected(rows, series)
     others = [name for name in dict.fromkeys(name for row in chosen for name in row.coordinates) if name != x]
     moving = [name for name in others if not _follows(chosen, name, x)]
-    grouped: dict[str, list[Spot]] = {}
+    short = {name: _texts(chosen, name) for name in moving}
+    grouped: dict[tuple[str, ...], list[Spot]] = {}
     for row in chosen:
         where = number(row.coordinates.get(x))
         if row.result is None or where is None:
             continue
-        label = ", ".join(f"{name} {_short(row.coordinates.get(name))}" for name in moving)
-        grouped.setdefault(bounded(label, LABEL_CHARACTERS_MAX), []).append(Spot(where, row, row.result))
-    return [Line(label, tuple(sorted(spots, key=lambda spot: spot.x))) for label, spots in grouped.items()]
+        key = tuple(str(row.coordinates.get(name)) for name in moving)
+        grouped.setdefault(key, []).append(Spot(where, row, row.result))
+    labels = [
+        ", ".join(f"{name} {short[name][text]}" for name, text in zip(moving, key, strict=True)) for key in grouped
+    ]
+    return [
+        Line(bounded(label, LABEL_CHARACTERS_MAX), tuple(sorted(spots, key=lambda spot: spot.x)))
+        for label, spots in zip(labels, grouped.values(), strict=True)
+    ]
+
+
+def axis_label(rows: Sequence[Row], name: str) -> str:
+    """Name an axis, and say what a rate is."""
+    meaning = "nondeterminism rate: probability that a node deviates at one decision point"
+    return meaning if is_rate(rows, name) else name
 
 
 def _selected(rows: Sequence[Row], series: str | None) -> list[Row]:
@@ -120,8 +135,14 @@ def _selected(rows: Sequence[Row], series: str | None) -> list[Row]:
     name, equals, value = series.partition("=")
     named_axis(rows, name, "series")
     if not equals:
-        return list(rows)
-    chosen = [row for row in rows if str(row.coordinates.get(name)) == value]
+        raise refuse(f"series must be AXIS=VALUE (got {shown(series)})")
+    wanted = _written_number(value)
+    chosen = [
+        row
+        for row in rows
+        if str(row.coordinates.get(name)) == value
+        or (wanted is not None and number(row.coordinates.get(name)) == wanted)
+    ]
     if not chosen:
         values = dict.fromkeys(str(row.coordinates.get(name)) for row in rows)
         raise refuse(f"no point has {name} = {shown(value)}; known: {bounded(', '.join(values))}")
@@ -134,8 +155,18 @@ def _follows(rows: Sequence[Row], name: str, x: str) -> bool:
     return len(pairs) == len({first for first, _ in pairs}) and len({second for _, second in pairs}) > 1
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _written_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return number(text)
+
+
+def _texts(rows: Sequence[Row], name: str) -> dict[str, str]:
+    """Each value of an axis, told in four digits; in full where that leaves two the same."""
+    values = {str(row.coordinates.get(name)): row.coordinates.get(name) for row in rows}
+    short = {text: f"{value:.4g}" if isinstance(value, float) else text for text, value in values.items()}
+    return short if len(set(short.values())) == len(values) else {text: text for text in values}
 
 
 def shared(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sim import Row, Scenario, ScenarioError, plot, run, save
-from sim.plotting.style import new_axes
+from sim.plotting.style import COLOURS, dashes, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +147,8 @@ def test_a_heat_map_shows_every_cell() -> None:
     assert values.shape == (3, 6)
     assert some[8].result is not None
     assert values[1, 2] == pytest.approx(np.log10(some[8].result.block_failure.probability))
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("rate", "nodes")
+    assert axes.get_xlabel().startswith("nondeterminism rate")
+    assert axes.get_ylabel() == "nodes"
 
 
 def test_a_stack_shows_four_outcomes_that_fill_the_height() -> None:
@@ -170,6 +171,7 @@ def test_one_value_of_an_axis_can_be_chosen_and_axes_given() -> None:
     [
         ({"kind": "heatmap", "series": "nodes=13"}, ""),
         ({"x": "rte"}, "x is no axis of this sweep; did you mean rate"),
+        ({"series": "nodes"}, "series must be AXIS=VALUE"),
         ({"series": "nodes=5"}, "no point has nodes = '5'; known: 4, 13, 40"),
         ({"kind": "pie"}, "cannot serve a pie: it can serve curve, heatmap, stack"),
     ],
@@ -196,3 +198,109 @@ def test_rows_without_numbers_name_what_they_can_serve() -> None:
 def test_an_unknown_suffix_names_those_it_can(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"must end in \.png, \.svg or \.pdf"):
         save(plot(rows((13,))), tmp_path / "a.bmp")
+
+
+def drawn_twice(blocks: int = 3_000) -> list[Row]:
+    both = [*rows((13,)), *rows((13,), blocks=blocks)]
+    return [Row(index, row.coordinates, row.scenario, row.result) for index, row in enumerate(both)]
+
+
+def test_exact_and_simulated_answers_of_one_point_are_two_lines() -> None:
+    for line in data_lines(plot(drawn_twice())):
+        assert list(line.get_xdata()) == RATES
+
+
+def test_a_line_does_not_bridge_a_point_where_nothing_fails() -> None:
+    some = rows((13,))
+    zero = run(Scenario.model_validate({"nodes": {"c": {"count": 3, "executor": {"kind": "cpu"}}}}))
+    some[2] = Row(2, some[2].coordinates, some[2].scenario, zero)
+    (line,) = data_lines(plot(some))
+    assert np.isnan(line.get_ydata()).tolist() == [False, False, True, False, False, False]
+
+
+def test_values_alike_in_four_digits_are_still_two_lines() -> None:
+    some: list[Row] = []
+    for correlation in (0.100001, 0.100002):
+        for row in rows((13,), difficulty="beta", correlation=correlation):
+            some.append(Row(len(some), {"rho": correlation, "rate": row.coordinates["rate"]}, row.scenario, row.result))
+    axes = plot(some)
+    assert len(data_lines(axes)) == 2
+    assert [text.get_text() for text in labels(axes)] == ["rho 0.100001", "rho 0.100002"]
+
+
+def test_the_diagonal_is_failure_equals_rate_on_a_linear_axis_too() -> None:
+    axes = plot(rows((13,), [0.01, 0.02, 0.03, 0.04, 0.05]))
+    assert axes.get_xscale() == "linear"
+    (diagonal,) = [line for line in axes.lines if line.get_gid() == "diagonal"]
+    assert len(diagonal.get_xdata()) > 50  # type: ignore[arg-type]
+    assert diagonal.get_ydata() == pytest.approx(diagonal.get_xdata())
+
+
+def test_no_two_of_thirty_two_lines_look_the_same() -> None:
+    assert len({(COLOURS[index % len(COLOURS)], str(dashes(index))) for index in range(32)}) == 32
+
+
+def test_long_labels_stay_left_of_the_second_axis() -> None:
+    some = [
+        Row(
+            row.position,
+            {"a rather long name of an axis": row.coordinates["nodes"], "rate": row.coordinates["rate"]},
+            row.scenario,
+            row.result,
+        )
+        for row in rows()
+    ]
+    axes = plot(some)
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    assert labels(axes)
+    for text in labels(axes):
+        assert text.get_window_extent().x1 <= axes.bbox.x1
+
+
+def test_what_the_font_lacks_is_a_box_and_a_long_title_is_cut() -> None:
+    axes = plot(rows((13,), name="分 " + "W" * 90))
+    title = axes.get_title(loc="left")
+    assert title.startswith("□ WWW")
+    assert title.endswith("...")
+
+
+def test_cells_without_a_number_say_why() -> None:
+    some = rows(blocks=500)
+    del some[3]
+    axes = plot(some, "heatmap")
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["none seen to fail", "no answer"]
+    unseen = sum(row.result is not None and row.result.block_failure.probability == 0 for row in some)
+    assert len(axes.patches) == unseen + 1
+    exact = rows()
+    del exact[3]
+    assert axes_contours(plot(exact, "heatmap"))
+
+
+def axes_contours(axes: Axes) -> list[Any]:
+    from matplotlib.contour import ContourSet
+
+    return [artist for artist in axes.get_children() if isinstance(artist, ContourSet)]
+
+
+def test_a_rate_is_drawn_along_even_where_another_axis_has_more_values() -> None:
+    assert plot(rows(tuple(range(4, 12)))).get_xlabel().startswith("nondeterminism rate")
+
+
+def test_one_value_may_be_written_in_any_way() -> None:
+    (line,) = plot(rows(), x="nodes", series="rate=1e-4").lines
+    assert list(line.get_xdata()) == [4, 13, 40]  # type: ignore[arg-type]
+
+
+def test_pictures_made_at_once_are_the_same_bytes(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    some = rows((4, 13))
+
+    def make(index: int) -> bytes:
+        save(plot(some), tmp_path / f"{index}.svg")
+        return (tmp_path / f"{index}.svg").read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(make, range(8)))) == 1
