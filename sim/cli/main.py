@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -82,5 +83,16 @@ def main() -> None:
     except (BrokenPipeError, SystemExit) as error:  # whoever read our output has seen enough
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise  # not rich's way to tell of a closed pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("sim: the output cannot be written: no space left", file=sys.stderr)
+        _drop_output()
+        code = WRONG_INPUT
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere, so that the interpreter does not complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 OFTEN = ("--set", "nodes.gpu.executor.nondeterminism.rate=0.1")
 ENDLESS = ("--engine", "montecarlo", "--blocks", "1e12", *OFTEN)
+ARTICLE = str(Path(__file__).parents[2] / "scenarios" / "ninety_nine_ninety_nine.yaml")
 TELLING = "import sim.cli.progress as p; p.LINE_EVERY_S = 0.05; from sim.cli import main; main()"
 HEAVY = ["numpy", "scipy", "pydantic", "matplotlib", "ruamel", "networkx", "simpy"]
 
@@ -105,3 +107,13 @@ def test_the_table_does_not_depend_on_the_width_of_the_terminal(file: str) -> No
         for columns in ("20", "80", "300")
     }
     assert len(tables) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["schema"], ["run", ARTICLE], ["run", ARTICLE, "--format", "json"]])
+def test_output_that_cannot_be_written_is_told_in_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "sim", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "sim: the output cannot be written: no space left\n"
