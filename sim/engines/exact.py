@@ -29,7 +29,8 @@ LATTICE_WORK_MAX = 5_000_000
 """Quadrature nodes times compositions up to which the lattice is faster than tails."""
 ANSWER_WORK_MAX = 400_000_000
 """The same, beyond which the answer would take too long."""
-PATTERNS_MAX = 1_024
+RIGID_UNITS_MAX = 10
+"""Groups with shared noise 1, each of which doubles the ways in which classes can deviate."""
 
 
 def refusal(scenario: Scenario) -> str | None:
@@ -62,10 +63,9 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         return
     if any(0 < unit.shared_noise < 1 for unit in population.units):
         yield "noise is partly shared (shared_noise between 0 and 1)"
-    if sum(unit.shared_noise == 1 for unit in population.units) > math.log2(PATTERNS_MAX):
+    if sum(unit.shared_noise == 1 for unit in population.units) > RIGID_UNITS_MAX:
         yield "too many groups share their class noise"
-    number = chain.states(population, need)
-    if scenario.points > 1 and number > chain.STATES_MAX:
+    if scenario.points > 1 and (number := chain.states(population, need)) > chain.STATES_MAX:
         yield f"with several decision points a block it would need {number} states (at most {chain.STATES_MAX})"
     if min(_lattice_work(scenario), _tail_work(scenario)) > ANSWER_WORK_MAX:
         yield "its groups are too large to count every mix of deviating nodes"

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+BELOW_ONE = 1 - 2.0**-53
+"""The largest double below 1: chances are capped here, so that log(1 - p) stays finite."""
+
+
 @lru_cache(maxsize=256)
 def log_choose(n: int) -> Floats:
     """Logarithms of the binomial coefficients C(n, k), k = 0..n, by products.

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sim.inference.binomial import BELOW_ONE
+
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
-
-_BELOW_ONE = 1 - 2.0**-53
 
 
 class Deviating(NamedTuple):
@@ -64,7 +64,7 @@ class ClassNoise(NamedTuple):
             bound = np.where(machines[members] > 0, chances[members], 0.0).max(axis=0)
         else:
             bound = (machines[members] * chances[members]).sum(axis=0)
-        capped: Floats = np.minimum(bound, _BELOW_ONE)
+        capped: Floats = np.minimum(bound, BELOW_ONE)
         return capped
 
     def deviate(self, stream: Generator, deviating: Deviating, chances: Floats, aim: Floats, used: Floats) -> Floats:
@@ -101,7 +101,7 @@ class ClassNoise(NamedTuple):
             for unit in members:
                 number[:, unit] = machines[:, unit] * (out & (chances[unit] > noise))[prefix]
             return end
-        chosen = first & (bound < _BELOW_ONE)
+        chosen = first & (bound < BELOW_ONE)
         self._partly(stream, deviating, chances, totals, (chosen, first | free))
         return end
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sim.inference.alternatives import seat
+from sim.inference.binomial import BELOW_ONE
 from sim.inference.noise import ClassNoise, Deviating
 from sim.inference.quadrature import panel_edges
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 _RESOLUTION = 0.025  # panels on which p changes little, so that few candidates are in vain
-_BELOW_ONE = 1 - 2.0**-53
 
 
 class Groups(NamedTuple):
@@ -95,9 +95,9 @@ class PartitionSampler:
         ]
         edges = panel_edges(population.laws, _RESOLUTION)
         self.left, self.width = edges[:-1], np.diff(edges)
-        self.envelope = np.minimum(-np.expm1(-self._hazard(self.left)), _BELOW_ONE)
+        self.envelope = np.minimum(-np.expm1(-self._hazard(self.left)), BELOW_ONE)
         self.cumulative = np.cumsum(self.width * self.envelope)
-        self.point_rate = min(float(self.cumulative[-1]), _BELOW_ONE)
+        self.point_rate = min(float(self.cumulative[-1]), BELOW_ONE)
         self.request_rate = _any_of(self.point_rate, tokens)
         self.block_rate = _any_of(self.request_rate, requests)
 
@@ -268,7 +268,7 @@ class PartitionSampler:
 
 def _any_of(chance: float, times: int) -> float:
     """Chance that something happens at least once in a number of independent tries."""
-    return min(-math.expm1(times * math.log1p(-chance)), _BELOW_ONE)
+    return min(-math.expm1(times * math.log1p(-chance)), BELOW_ONE)
 
 
 def _truncated_geometric(stream: Generator, chance: float, last: int, size: int) -> Integers:

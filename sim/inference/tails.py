@@ -99,7 +99,7 @@ def _pattern_moments(lattice: Lattice, hardness: Floats, pattern: Pattern) -> Fl
         total += _moments_of(joint, upper, (outside[0], large.power), (outside[1], 1))
         total[0] += float((joint * _between(stay_max, win_min, large.count, p)).sum())
         return total
-    return total + _alone(lattice, pattern, counts, joint, _at_least(stay_max + 1, large.count, p))
+    return total + _alone(lattice, pattern, counts, joint * _tail(stay_max + 1, large.count, p))
 
 
 def _moments_of(joint: Floats, part: _Partial, power: tuple[Integers, int], nodes: tuple[Integers, int]) -> Floats:
@@ -111,34 +111,23 @@ def _moments_of(joint: Floats, part: _Partial, power: tuple[Integers, int], node
     return np.array([0.0, *(float((joint * value).sum()) for value in (part.mass, x, y, xy))])
 
 
-def _alone(lattice: Lattice, pattern: Pattern, counts: Integers, joint: Floats, above: _Partial) -> Floats:
-    """All wrong answers differ: a single deviating customer that reaches the threshold alone, or nobody does."""
-    everyone, need = lattice.population, lattice.threshold
-    customers = [
-        (sum(lattice.rigid[m].power for m in members), sum(lattice.rigid[m].nodes for m in members), None)
-        for members in pattern.tables
-    ]
-    customers += [(unit.power, 1, axis) for axis, unit in enumerate(lattice.free)]  # type: ignore[misc]
-    mass = joint * above.mass
-    for power, nodes, axis in customers:
-        if power >= need:  # then it is the only one
-            if axis is None:
-                wins = np.ones(len(counts), dtype=bool)
-            elif axis == counts.shape[1]:
-                wins = np.ones(len(counts), dtype=bool)  # the largest unit is one machine, and deviates here
-            else:
-                wins = counts[:, axis] == 1
+def _alone(lattice: Lattice, pattern: Pattern, counts: Integers, mass: Floats) -> Floats:
+    """All wrong answers differ: a single deviating customer that reaches the threshold alone, or nobody does.
+
+    `mass` is the probability of each hardness and composition of the smaller units, with too many machines deviating.
+    """
+    everyone = lattice.population
+    always = np.ones(len(counts), dtype=bool)
+    deviates = [*(counts[:, axis] == 1 for axis in range(counts.shape[1])), always]  # the largest unit does, here
+    customers = [(unit.power, 1, out) for unit, out in zip(lattice.free, deviates, strict=True)]
+    for members in pattern.tables:
+        units = [lattice.rigid[member] for member in members]
+        customers.append((sum(unit.power for unit in units), sum(unit.nodes for unit in units), always))
+    for power, nodes, wins in customers:
+        if power >= lattice.threshold:  # then it is the only such one, and a unit of one machine
             won = float(mass[:, wins].sum())
-            outside = (everyone.power - power, everyone.nodes - nodes)
-            return np.array(
-                [
-                    float(mass[:, ~wins].sum()),
-                    won,
-                    won * outside[0],
-                    won * outside[1],
-                    won * outside[0] * outside[1],
-                ]
-            )
+            x, y = everyone.power - power, everyone.nodes - nodes
+            return np.array([float(mass[:, ~wins].sum()), won, won * x, won * y, won * x * y])
     return np.array([float(mass.sum()), 0.0, 0.0, 0.0, 0.0])
 
 
@@ -158,12 +147,6 @@ def _head(most: Integers, n: int, p: Floats) -> Floats:
     inside = np.clip(most, 0, max(n - 1, 0))
     head = betaincc(inside + 1.0, n - inside, p) if n > 0 else np.ones(np.broadcast(inside, p).shape)
     return np.where(most >= n, 1.0, np.where(most < 0, 0.0, head))
-
-
-def _at_least(least: Integers, n: int, p: Floats) -> _Partial:
-    pairs = n * (n - 1) * p * p * _tail(least - 2, n - 2, p)
-    first = n * p * _tail(least - 1, n - 1, p)
-    return _Partial(_tail(least, n, p), first, pairs + first)
 
 
 def _at_most(most: Integers, n: int, p: Floats) -> _Partial:

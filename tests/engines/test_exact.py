@@ -96,7 +96,9 @@ def test_failure_equals_the_alternating_formula(
         alternatives,
         points,
     )
-    assert run(scenario).block_failure.probability == pytest.approx(float(formula), rel=1e-9, abs=1e-60)
+    absolute = 1e-60 if law["difficulty"] == "near_tie" else 0  # that formula's quadrature is good to 1e-75
+    assume(absolute or formula == 0 or formula > 1e-280)
+    assert run(scenario).block_failure.probability == pytest.approx(float(formula), rel=1e-9, abs=absolute)
 
 
 @given(

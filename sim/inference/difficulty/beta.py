@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from sim.inference.binomial import BELOW_ONE, log_choose
 from sim.inference.difficulty.base import Difficulty
 
 if TYPE_CHECKING:
     from sim.inference.difficulty.base import Floats
 
 _INDEPENDENT = 1e-15  # a correlation below which every prompt has the rate itself, in double precision
-_BELOW_ONE = np.nextafter(1.0, 0.0)
 
 
 class Beta(Difficulty):
@@ -48,7 +48,7 @@ class Beta(Difficulty):
             return np.full(np.shape(hardness), self.rate)
         quantile: Floats = betainccinv(*self.shape, np.asarray(hardness, dtype=float))
         # SciPy gives nan for the last 1e-16 of hardness at some shapes, where p is 1 in double precision
-        clipped: Floats = np.clip(np.nan_to_num(quantile, nan=1.0), 0.0, _BELOW_ONE)
+        clipped: Floats = np.clip(np.nan_to_num(quantile, nan=1.0), 0.0, BELOW_ONE)
         return clipped
 
     def edges(self, resolution: float) -> Floats:
@@ -81,8 +81,6 @@ class Beta(Difficulty):
         C(n, D) prod_{i<D} (r + i rho) prod_{i<n-D} (s + i rho) / prod_{i<n} (1 - rho + i rho), with r = rate (1 -
         rho) and s = (1 - rate)(1 - rho): log-gamma differences would lose seven digits at rho = 1e-8.
         """
-        from sim.inference.binomial import log_choose
-
         if not self.rate:
             return np.where(np.arange(nodes + 1) == 0, 1.0, 0.0)
         steps = self.correlation * np.arange(nodes, dtype=np.float64)
