@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-CONTENTS, POSITIONS = 0, 1  # the streams within a cell
+CONTENTS, POSITIONS, BY_NODE = 0, 1, 2  # the streams within a cell
 
 
 def stream_key(scenario_id: str, seed: int) -> int:
@@ -33,6 +33,24 @@ def stream_key(scenario_id: str, seed: int) -> int:
         A 128-bit key.
     """
     return int.from_bytes(hashlib.sha256(f"{scenario_id}:{seed}".encode()).digest()[:16], "big")
+
+
+def named_key(what: str, seed: int) -> int:
+    """Key of streams that only the seed decides, so that scenarios which differ elsewhere meet the same draws.
+
+    Parameters
+    ----------
+    what
+        What is drawn: "network", "leaders".
+    seed
+        The user's seed.
+
+    Returns
+    -------
+    int
+        A 128-bit key.
+    """
+    return stream_key(what, seed)
 
 
 def cell_stream(key: int, cell: int, stream: int = CONTENTS, branch: int = 0) -> np.random.Generator:

@@ -1,0 +1,169 @@
+"""Uniforms that depend on what a message is, and on nothing else: not on when, or in which order, they are asked for.
+
+So scenarios that differ elsewhere meet the same delays, and an engine may ask in any order. They come from Philox
+4x64 (Salmon et al., SC 2011): the address goes in the counter's top 192 bits, and the sender's row is found by its
+position in the stream.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Arrays = tuple[NDArray[Any], ...]
+
+BATCH_NODES_MAX = 1024  # above it a row takes so long that batches no longer pay
+KEPT = 8  # batches a cache keeps
+
+
+class Address(NamedTuple):
+    """What is sent: the messages of one address may go from every node to every other.
+
+    Height and round are below 2**64, phase and purpose below 2**16, copy below 2**32; none is negative.
+    """
+
+    height: int
+    round: int
+    phase: int
+    copy: int = 0
+    purpose: int = 0
+
+    @property
+    def counter(self) -> int:
+        """The address as a number below 2**192.
+
+        Raises
+        ------
+        ValueError
+            A part is out of range.
+        """
+        number = 0
+        for part, bits in zip(self, (64, 64, 16, 32, 16), strict=True):
+            if part < 0 or part >> bits:
+                raise ValueError(f"must have all parts in range: {self}")
+            number = number << bits | part
+        return number
+
+
+class KeyedUniforms:
+    """Uniforms by address, sender and receiver.
+
+    Parameters
+    ----------
+    key
+        A 128-bit key.
+    n
+        Number of nodes.
+    """
+
+    def __init__(self, key: int, n: int) -> None:
+        self._n, self._blocks = n, -(-n // 4)
+        self._bits = np.random.Philox(key=key)
+        self._start = self._bits.state  # setting it is twenty times faster than making a new generator
+
+    def row(self, address: Address, sender: int) -> Floats:
+        """Uniforms of one sender.
+
+        Parameters
+        ----------
+        address, sender
+            Which messages.
+
+        Returns
+        -------
+        Floats
+            Shape (n,), by receiver, strictly between 0 and 1.
+        """
+        return self._drawn(address, sender * self._blocks, self._n)
+
+    def matrix(self, address: Address) -> Floats:
+        """Uniforms of all senders.
+
+        Parameters
+        ----------
+        address
+            Which messages.
+
+        Returns
+        -------
+        Floats
+            Shape (n, n), rows as `row` gives them, bit for bit.
+        """
+        drawn = self._drawn(address, 0, 4 * self._n * self._blocks).reshape(self._n, 4 * self._blocks)
+        return np.ascontiguousarray(drawn[:, : self._n])  # strided, NumPy's exp and power may round otherwise
+
+    def line(self, address: Address, count: int) -> Floats:
+        """Uniforms of the address alone, one a link.
+
+        Parameters
+        ----------
+        address
+            Which messages.
+        count
+            How many.
+
+        Returns
+        -------
+        Floats
+            Shape (count,), strictly between 0 and 1; a shorter line is a prefix of a longer one.
+        """
+        return self._drawn(address, 0, count)
+
+    def _drawn(self, address: Address, block: int, count: int) -> Floats:
+        counter = address.counter << 64 | block
+        words = [counter >> shift & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)]
+        self._start["state"]["counter"] = np.array(words, np.uint64)
+        self._bits.state = self._start
+        raw = self._bits.random_raw(count)
+        return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52  # with 53 bits the last would round to 1
+
+
+class Batches:
+    """Rows by sender, made one at a time, or all together once a second sender asks for the same.
+
+    Parameters
+    ----------
+    make
+        From what is asked for, and a sender or None for all of them: a tuple of arrays, with senders along the first
+        axis where all are asked for.
+    n
+        Number of nodes; above `BATCH_NODES_MAX` rows are always made one at a time.
+    """
+
+    def __init__(self, make: Callable[[Any, int | None], Arrays], n: int) -> None:
+        self._make, self._batched = make, n <= BATCH_NODES_MAX
+        self._first: OrderedDict[Hashable, int] = OrderedDict()
+        self._whole: OrderedDict[Hashable, Arrays] = OrderedDict()
+
+    def row(self, what: Hashable, sender: int) -> Arrays:
+        """The arrays of one sender, whichever way they are made.
+
+        Parameters
+        ----------
+        what
+            What `make` is given.
+        sender
+            Whose.
+        """
+        whole = self._whole.get(what)
+        if whole is not None:
+            self._whole.move_to_end(what)
+        else:
+            if not self._batched or self._first.setdefault(what, sender) == sender:
+                _forget(self._first)
+                return self._make(what, sender)
+            whole = self._whole[what] = self._make(what, None)
+            _forget(self._whole)
+        return tuple(array[sender] for array in whole)
+
+
+def _forget(cache: OrderedDict[Hashable, Any]) -> None:
+    while len(cache) > KEPT:
+        cache.popitem(last=False)
