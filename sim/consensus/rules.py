@@ -16,6 +16,7 @@ from pydantic import Field
 
 from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
+from sim.consensus.timing import Timing
 
 
 class Consensus(FrozenModel):
@@ -30,6 +31,10 @@ class Consensus(FrozenModel):
     whether they computed what the leader computed."""
     quorum: Annotated[int, Field(ge=1)] | None = None
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
+    max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
+    timing: Timing | None = None
+    """Timeouts, message by message; left out, the defaults of each."""
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -39,6 +44,11 @@ class Consensus(FrozenModel):
         if not 0 < threshold < Fraction(1, 2):
             message = "must be greater than 0 and less than 1/2"
             yield Mistake(("fault_threshold",), message, data.get("fault_threshold"))
+
+    def rounds_of(self, nodes: int) -> int:
+        """Rounds in which a block is attempted, of a chain of that many nodes."""
+        rounds = self.max_rounds or (1 if self.result == "propose" else nodes)
+        return min(rounds, nodes)
 
     def faults_tolerated(self, votes: int) -> int:
         """Largest number f of votes that may be faulty.

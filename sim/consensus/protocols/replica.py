@@ -1,0 +1,431 @@
+"""What the replicas of all protocols share: heights, early messages, catching up, and the vote on results.
+
+A replica works on one height at a time. Messages for later heights wait until it gets there. When it has decided, it
+executes the block and votes on what it computed (`certify`), or has done so before it voted (`propose`).
+
+**Catching up.** A replica that hears from more than f others that they are two heights ahead, that has come back, or
+that has left its last round, sends `Fetch`; whoever has decided what it asks for answers with `Decision`, a certificate
+of q final votes. A chain's state is a function of its last block, so one certificate closes all heights up to it.
+
+**The vote on results** (`certify`). After ordering, a replica executes, then broadcasts one result vote. It leaves at q
+equal votes, when the missing ones can't make q, or at its timer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from sim.consensus.protocols.effects import (
+    Advance,
+    Broadcast,
+    CancelTimer,
+    Certify,
+    Decide,
+    Effect,
+    Enter,
+    Execute,
+    Leave,
+    Send,
+    SetTimer,
+    Timer,
+)
+from sim.consensus.protocols.messages import Decision, Fetch, Message, ResultVote, Value, ValueMessage
+from sim.consensus.protocols.votes import Votes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sim.consensus.timing import Timing
+
+NOTHING: tuple[Effect, ...] = ()
+WINDOW = 200
+"""Heights ahead of its own for which a replica keeps messages."""
+_ASK_GROWTH_MAX = 32
+
+
+class Setting(NamedTuple):
+    """What a replica knows from the start.
+
+    Parameters
+    ----------
+    node
+        Its own number.
+    power
+        Voting power of every replica.
+    quorum, faults
+        q and f, in voting power.
+    proposes
+        Whether results are proposed by the leader (`propose`) rather than voted on after ordering (`certify`).
+    rounds
+        Rounds (views) of a height that it takes part in, from 0.
+    timing
+        Timeouts.
+    """
+
+    node: int
+    power: tuple[int, ...]
+    quorum: int
+    faults: int
+    proposes: bool
+    rounds: int
+    timing: Timing
+
+
+class Transition(NamedTuple):
+    """An arrow of a state diagram: in phase `source`, on `event`, to phase `target`."""
+
+    source: str
+    event: str
+    target: str
+
+
+RESULT_TRANSITIONS = (
+    Transition("decided", "executed the block", "voted"),
+    Transition("decided", "q equal results", "certified"),
+    Transition("voted", "q equal results", "certified"),
+    Transition("decided", "no result can reach q", "uncertified"),
+    Transition("voted", "no result can reach q, or timer", "uncertified"),
+)
+"""The phases that `certify` adds to every protocol."""
+
+
+class Replica(ABC):
+    """One replica of a protocol: a state machine without clock, randomness or input and output.
+
+    Parameters
+    ----------
+    setting
+        What it knows from the start.
+    """
+
+    name: ClassVar[str]
+    transitions: ClassVar[tuple[Transition, ...]]
+    """The protocol's phases as data; its state diagram is drawn from them."""
+    timeouts: ClassVar[tuple[str, ...]]
+    """Which fields of `Timing` it uses."""
+    proposals: ClassVar[tuple[type[ValueMessage], ...]]
+    """Messages with which a leader puts a value to the vote."""
+    ballots: ClassVar[tuple[type[Message], ...]]
+    """Votes for a value, in the order of the phases; the last is the final one."""
+
+    @classmethod
+    @abstractmethod
+    def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
+        """All votes that a node can cast for a value in one round: what an equivocator sends at once."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.node, self.power, self.quorum = setting.node, setting.power, setting.quorum
+        self.all_power = sum(setting.power)
+        self.height = self.round = 0
+        self.leaders: Sequence[int] = ()
+        self.results: tuple[int, ...] | None = None
+        self.value: Value | None = None
+        self.executing = self.left = False
+        self.decided: Decide | None = None
+        self._final: Votes | Decision | None = None
+        self._certified: int | None = None
+        self._closed: Decision | None = None
+        self._result_votes = Votes(self.power)
+        self.done = False
+        self._asked = 0
+        self._early: dict[int, list[Message]] = {}
+        self._seen_at: dict[int, int] = {}
+        self._fetched = 0
+        self._out: list[Effect] = []
+        self._on: dict[type[Message], Callable[..., None]] = {
+            Fetch: self._on_fetch,
+            Decision: self._on_decision,
+            ResultVote: self._on_result_vote,
+        }
+
+    # Inputs.
+
+    def enter(self, height: int, leaders: Sequence[int]) -> Sequence[Effect]:
+        """Begin a height; `leaders` has the leader of every round."""
+        self.height, self.round, self.leaders = height, 0, leaders
+        self.results = self.value = self.decided = self._final = self._certified = None
+        self.executing = self.left = self.done = False
+        self._result_votes = Votes(self.power)
+        self._asked = 0
+        self._begin()
+        for message in self._early.pop(height, ()):
+            if self.height == height:
+                self._on[type(message)](message)
+        return self._flush()
+
+    def receive(self, message: Message) -> Sequence[Effect]:
+        """Take a message, of any height."""
+        height = message.height
+        if height == self.height:
+            self._on[type(message)](message)
+        elif height > self.height:
+            self._ahead(message)
+        else:
+            self._behind(message)
+        return self._flush() if self._out else NOTHING
+
+    def expire(self, timer: Timer) -> Sequence[Effect]:
+        """A timer has run out; one that belongs to another height or round means nothing."""
+        if timer.height == self.height:
+            if timer.kind == "result":
+                self._leave_results("uncertified")
+            elif timer.kind == "ask":
+                self._ask()
+            else:
+                self._expired(timer)
+        return self._flush()
+
+    def executed(self, height: int, results: tuple[int, ...]) -> Sequence[Effect]:
+        """The inferences of a height are done.
+
+        Parameters
+        ----------
+        height
+            Which block.
+        results
+            What the node computed; a lying one may claim several, the first is the one that it proposes.
+        """
+        if height == self.height:
+            self.executing, self.results = False, results
+        if height != self.height or self.done:
+            self._executed_late(height, results)
+        elif self.setting.proposes:
+            self._on_executed()
+        else:
+            self._vote_on_result(results[0])
+        return self._flush()
+
+    def close(self, height: int) -> Sequence[Effect]:
+        """The height has failed for everybody: drop all that belongs to it, and go on."""
+        if height == self.height:
+            self._advance()
+        return self._flush()
+
+    def resume(self) -> Sequence[Effect]:
+        """Work again after a crash: ask what was missed, and set the timers that were lost."""
+        self._out.append(Broadcast(Fetch(self.height, self.round, self.node)))
+        if self.done:
+            self._closing()
+        elif self.left and self.decided is None:
+            self._ask()
+        elif self.decided is None:
+            self._rearm()
+        elif self.results is not None:
+            self._set_timer("result", self.setting.timing.result_timeout)
+        return self._flush()
+
+    # What a protocol fills in.
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Start a height, in round 0."""
+
+    @abstractmethod
+    def _expired(self, timer: Timer) -> None:
+        """One of the protocol's timers has run out, at this height."""
+
+    @abstractmethod
+    def _on_executed(self) -> None:
+        """Own results are there, under `propose`."""
+
+    @abstractmethod
+    def _rearm(self) -> None:
+        """Set the timers of the current round again."""
+
+    def _executed_late(self, height: int, results: tuple[int, ...]) -> None:
+        """Results are there after the height was closed: others may still need this vote."""
+        if not self.setting.proposes:
+            self._out.append(Broadcast(ResultVote(height, 0, self.node, results[0])))
+
+    def _closing(self) -> None:
+        """The height is closed; go to the next."""
+        self._advance()
+
+    # What protocols use.
+
+    @property
+    def messages(self) -> tuple[type[Message], ...]:
+        """Every kind of message, in a fixed order."""
+        return tuple(self._on)
+
+    @property
+    def leader(self) -> int:
+        """Leader of the current round."""
+        return self.leaders[self.round]
+
+    def _flush(self) -> Sequence[Effect]:
+        out, self._out = self._out, []
+        return out
+
+    def _broadcast(self, message: Message, copy: int = 0) -> None:
+        """Send to all others, and take one's own copy at once."""
+        self._out.append(Broadcast(message, copy))
+        self._on[type(message)](message)
+
+    def _set_timer(self, kind: str, seconds: float) -> None:
+        self._out.append(SetTimer(Timer(kind, self.height, self.round), seconds))
+
+    def _enter(self, phase: str) -> None:
+        self._out.append(Enter(self.height, self.round, phase))
+
+    def _execute(self) -> None:
+        if not self.executing:
+            self.executing = True
+            self._out.append(Execute(self.height))
+
+    def _own_value(self) -> Value:
+        result = self.results[0] if self.setting.proposes and self.results else None
+        return Value(self.node, self.round, 0, result)
+
+    def _endorses(self, value: Value) -> bool:
+        """Whether own results allow a vote for a value."""
+        return not self.setting.proposes or (self.results is not None and value.result in self.results)
+
+    def _disowns(self, value: Value) -> bool:
+        """Whether own results are there, and forbid a vote for a value."""
+        return self.setting.proposes and self.results is not None and value.result not in self.results
+
+    def _leave(self) -> None:
+        """Give up on this height; what others decided is still adopted."""
+        self.left = True
+        self._enter("left")
+        self._out.append(Leave(self.height, self.round))
+        self._ask()
+
+    def _be_stuck(self) -> None:
+        """Tell that nothing goes on, for want of others; whatever comes is still acted on."""
+        self._enter("stuck")
+        self._out.append(Leave(self.height, self.round))
+
+    def _decide(self, round_: int, value: Value, final: Votes | Decision) -> None:
+        """Take a decision: final votes that make q, or another replica's certificate."""
+        self.decided, self._final = Decide(self.height, round_, value), final
+        self.value = value
+        self._enter("decided")
+        self._out.append(self.decided)
+        if self.setting.proposes:
+            self._close()
+        else:
+            self._execute()
+            self._try_certify()
+
+    # The vote on results.
+
+    def _vote_on_result(self, result: int) -> None:
+        if self.decided is None:
+            return
+        self._enter("voted")
+        self._set_timer("result", self.setting.timing.result_timeout)
+        self._broadcast(ResultVote(self.height, 0, self.node, result))
+
+    def _on_result_vote(self, message: ResultVote) -> None:
+        self._result_votes.add(message.sender, message.result)
+        if self.decided is not None and not self.done:
+            self._try_certify()
+
+    def _try_certify(self) -> None:
+        votes = self._result_votes
+        best = votes.best()
+        if best >= self.quorum:
+            self._certified = next(result for result, power in votes.power.items() if power == best)  # type: ignore[assignment]
+            self._leave_results("certified")
+        elif best + self.all_power - votes.total < self.quorum:
+            self._leave_results("uncertified")
+
+    def _leave_results(self, phase: str) -> None:
+        if self.decided is None or self.done:
+            return
+        self._enter(phase)
+        self._out.append(CancelTimer("result"))
+        self._out.append(Certify(self.height, self._certified))
+        self._close()
+
+    # Closing, and catching up.
+
+    def _close(self) -> None:
+        self.done = True
+        self._closed = self._proof(closed=True)
+        self._closing()
+
+    def _advance(self) -> None:
+        self._early = {height: kept for height, kept in self._early.items() if height > self.height}
+        self._out.append(Advance(self.height + 1))
+
+    def _proof(self, *, closed: bool) -> Decision:
+        """Certificate of what this replica decided at its height."""
+        decided, final = self.decided, self._final
+        assert decided is not None  # noqa: S101 -- asked for only then
+        assert final is not None  # noqa: S101
+        voters = final.voters if isinstance(final, Decision) else final.voters(decided.value)
+        return Decision(self.height, decided.round, self.node, decided.value, voters, self._certified, closed)
+
+    def _ask(self) -> None:
+        """Ask for a decision, again and again and ever more rarely, until there is one or the height is closed."""
+        if self.decided is not None or not self.left:
+            return
+        self._out.append(Broadcast(Fetch(self.height, self.round, self.node), self._asked))
+        patience = self.setting.timing.result_timeout * min(2**self._asked, _ASK_GROWTH_MAX)
+        self._asked += 1
+        self._set_timer("ask", patience)
+
+    def _ahead(self, message: Message) -> None:
+        """Keep a message of a later height; adopt a decision; notice that one is behind."""
+        if isinstance(message, Decision):
+            self._on_decision(message)
+            return
+        if message.height > self.height + WINDOW:
+            return
+        self._early.setdefault(message.height, []).append(message)
+        far = self.height + 2
+        if message.height >= far > self._seen_at.get(message.sender, 0) and self._fetched < self.height:
+            self._seen_at[message.sender] = message.height
+            if (
+                sum(self.power[sender] for sender, height in self._seen_at.items() if height >= far)
+                > self.setting.faults
+            ):
+                self._fetched = self.height
+                self._out.append(Broadcast(Fetch(self.height, self.round, self.node)))
+
+    def _behind(self, message: Message) -> None:
+        """Answer a replica that is behind."""
+        if isinstance(message, Fetch):
+            self._answer(message)
+
+    def _on_fetch(self, message: Fetch) -> None:
+        self._answer(message)
+
+    def _answer(self, message: Message) -> None:
+        if message.sender == self.node:
+            return
+        if self._closed is not None and self._closed.height >= message.height:
+            self._out.append(Send((message.sender,), self._closed))
+        elif self.decided is not None and self.height == message.height:
+            self._out.append(Send((message.sender,), self._proof(closed=False)))
+
+    def _on_decision(self, message: Decision) -> None:
+        """Adopt a proven decision of this height or a later one."""
+        if message.height < self.height or (message.height == self.height and self.done):
+            return
+        if sum(self.power[voter] for voter in set(message.voters)) < self.quorum:
+            return
+        if message.height > self.height:
+            self.height, self.round, self.decided = message.height, message.round, None
+            self.left = self.done = False
+        certified = message.result is not None or message.closed
+        self._certified = message.result
+        if self.decided is None:
+            self.decided, self._final, self.value = (
+                Decide(self.height, message.round, message.value),
+                message,
+                message.value,
+            )
+            self._enter("decided")
+            self._out.append(self.decided)
+        if self.setting.proposes:
+            self._close()
+        elif certified:
+            self._leave_results("certified" if message.result is not None else "uncertified")
+        elif self.results is None:
+            self._execute()
