@@ -82,7 +82,7 @@ def as_case(scenario: Scenario) -> Case:
         tuple(groups),
         scenario.election.quorum,
         scenario.consensus.result,
-        scenario.faults.behaviour,
+        scenario.faults.behaviour,  # type: ignore[arg-type]  # drawn from those that votes know
         deviating[0].alternatives if deviating else 0.0,
         scenario.workload.requests_per_block,
         scenario.workload.tokens,

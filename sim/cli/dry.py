@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _SAMPLED = 5
+_TRIED = 5  # blocks that are run message by message for an estimate
 
 
 def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> None:
@@ -38,9 +39,12 @@ def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> 
     if len(choices) > _SHOWN:
         print(f"... and {len(choices) - _SHOWN:,} more")
     exact = [choice.point for choice in choices if choice.engine == "exact"]
-    simulated = [choice.point for choice in choices if choice.engine != "exact"]
+    simulated = [choice.point for choice in choices if choice.engine == "montecarlo"]
+    timed = [choice.point for choice in choices if choice.engine == "events"]
     seconds = _mean([_exact_seconds(point) for point in _some(exact)]) * len(exact)
     seconds += _mean([_simulated_seconds(point, stopping) for point in _some(simulated)]) * len(simulated)
+    seconds += _mean([_timed_seconds(point, stopping) for point in _some(timed)]) * len(timed)
+    simulated += timed
     blocks = sum(stopping.max_blocks or point.scenario.run.blocks for point in simulated)
     print(f"{len(choices):,} points: {len(exact):,} exact, {len(simulated):,} simulated (at most {blocks:,} blocks)")
     if simulated and stopping.failures:
@@ -62,6 +66,16 @@ def _exact_seconds(point: Point) -> float:
     started = time.perf_counter()
     run_exact(point.scenario)
     return time.perf_counter() - started
+
+
+def _timed_seconds(point: Point, stopping: Stopping) -> float:
+    from sim.engines.select import run
+
+    blocks = stopping.max_blocks or point.scenario.run.blocks
+    tried = min(blocks, _TRIED)
+    started = time.perf_counter()
+    run(point.scenario, engine="events", blocks=tried)
+    return (time.perf_counter() - started) * blocks / tried
 
 
 def _simulated_seconds(point: Point, stopping: Stopping) -> float:

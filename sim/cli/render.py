@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from sim.cli.meaning import one_in, sentences
+from sim.cli.timing import timing_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,6 +66,9 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     interval = "exact" if failure.count is None else f"{diverged.low:.3g} to {diverged.high:.3g}"
     rows.add_row("diverged nodes", _number(diverged.mean), interval, "honest nodes a block")
     console.print(rows)
+    if result.timing:
+        for title, text in timing_lines(result.timing, scenario):
+            console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
     for sentence in sentences(result, scenario):
         console.print(escape(sentence), soft_wrap=True)
     how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"

@@ -23,6 +23,7 @@ def run(
     seed: str | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
     fail_above: str | None = None,
+    trace: str | None = None,
 ) -> int:
     """Answer a scenario: how often its blocks fail, and why.
 
@@ -33,7 +34,7 @@ def run(
     set_
         Override a field, as PATH=VALUE: --set nodes.gpu.count=40. May be given several times.
     engine
-        Who answers: auto, exact or montecarlo.
+        Who answers: auto, exact, montecarlo, or events (message by message, in simulated time).
     blocks
         Blocks to simulate (the exact engine needs none): 1e6.
     seed
@@ -42,6 +43,8 @@ def run(
         A table for people, or JSON for scripts.
     fail_above
         Exit with code 3 if a block fails with a higher probability than this: 1e-6.
+    trace
+        Write everything that happens to this file, as JSON Lines (events engine): every message, timer and decision.
     """
     from sim.base.errors import EngineError, Problem
     from sim.cli.progress import Progress
@@ -53,10 +56,11 @@ def run(
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
     source = (scenario, set_ or (), settings(engine=engine, blocks=blocks, seed=seed))
     loaded = load_scenario(*source)
+    _check_trace(trace, scenario)
     total = loaded.run.blocks
     try:
         with Progress(f"{total:,} blocks") as progress:
-            result = run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total))
+            result = run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total), trace=trace)
     except EngineError as error:
         raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
     except Interrupted as stop:
@@ -64,6 +68,15 @@ def run(
         raise
     show(result, loaded, format)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
+
+
+def _check_trace(trace: str | None, scenario: str) -> None:
+    from pathlib import Path
+
+    from sim.base.errors import Problem, ScenarioError
+
+    if trace is not None and Path(trace).resolve() == Path(scenario).resolve():
+        raise ScenarioError([Problem("", "would overwrite the scenario", trace, "--trace")])
 
 
 def _missed(result: Result, bar: float) -> bool:

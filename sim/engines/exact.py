@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.tally import BOOSTED, NOBODY, Election, Outcome, certify, propose
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
@@ -50,6 +51,8 @@ def refusal(scenario: Scenario) -> str | None:
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
+    if scenario.faults.timed:
+        yield NEEDS_TIME
     if scenario.recorded:
         return
     election, population = scenario.election, scenario.population

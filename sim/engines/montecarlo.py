@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.tally import NOBODY, Outcome, Verdict, certify, propose
 from sim.inference.sampler import Groups, PartitionSampler
 from sim.statistics.counts import Counts, Task
@@ -164,4 +165,6 @@ class MonteCarlo:
 
 def refusal(scenario: Scenario) -> str | None:
     """Why this engine cannot answer a scenario; None if it can."""
+    if scenario.faults.timed:
+        return NEEDS_TIME
     return "recorded answers are the same in every block, so there is nothing to draw" if scenario.recorded else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sim.consensus.tally import Outcome
+from sim.engines.timing import Timing
 from sim.statistics.intervals import clopper_pearson, mean_interval
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class Result:
         Honest nodes a block that are not in a certified group; failed blocks count 0.
     warnings
         What the user should know before believing the numbers.
+    timing
+        What an engine with time measured; None, and left out of plain values, where there is no time.
     """
 
     scenario: str
@@ -101,12 +104,16 @@ class Result:
     block_failure: Estimate
     diverged_per_block: Mean
     warnings: tuple[str, ...] = ()
+    timing: Timing | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the order of the JSON contract."""
         from dataclasses import asdict
 
-        return asdict(self) | {"warnings": list(self.warnings)}
+        plain = asdict(self) | {"warnings": list(self.warnings)}
+        if self.timing is None:
+            del plain["timing"]
+        return plain
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Result:
@@ -124,6 +131,8 @@ class Result:
             *(float(plain["diverged_per_block"][key]) for key in ("mean", "low", "high"))
         )
         fields["warnings"] = tuple(str(warning) for warning in plain["warnings"])
+        if plain.get("timing") is not None:
+            fields["timing"] = Timing.from_dict(plain["timing"])
         return cls(**fields)
 
 
@@ -168,5 +177,5 @@ def _shared(scenario: Scenario, engine: str) -> dict[str, Any]:
         "faults_tolerated": scenario.faults_tolerated,
         "quorum": scenario.election.quorum,
         "seed": scenario.run.seed,
-        "warnings": tuple(warnings_of(scenario)),
+        "warnings": tuple(warnings_of(scenario, engine)),
     }

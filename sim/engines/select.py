@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from sim.base.errors import EngineError
 from sim.consensus.tally import Outcome
 from sim.engines import exact, montecarlo
+from sim.engines.events import engine as events
 from sim.engines.result import Result, counted_result
 from sim.statistics.counts import Counts
 
@@ -47,7 +49,11 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
     EngineError
         The engine wanted cannot answer; the text names one that can.
     """
-    refusals = {"exact": exact.refusal(scenario), "montecarlo": montecarlo.refusal(scenario)}
+    refusals = {
+        "exact": exact.refusal(scenario),
+        "montecarlo": montecarlo.refusal(scenario),
+        "events": events.refusal(scenario),
+    }
     able = [name for name, refusal in refusals.items() if refusal is None]
     if not able:
         reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items())
@@ -56,6 +62,9 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
         if refusals[engine]:
             raise EngineError(f"the {engine} engine cannot answer this: {refusals[engine]}; {able[0]} can")
         return engine, "asked for"
+    if "events" in able and (scenario.network is not None or scenario.faults.timed):
+        what = "a network" if scenario.network is not None else "faults that need time"
+        return "events", f"the scenario has {what}"
     if able[0] == "exact":
         return "exact", "it can answer this scenario, and is the cheapest that can"
     return able[0], f"the exact engine cannot answer this: {refusals['exact']}"
@@ -68,6 +77,7 @@ def run(
     blocks: int | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
+    trace: str | PathLike[str] | None = None,
 ) -> Result:
     """Run a scenario.
 
@@ -79,6 +89,8 @@ def run(
         Override the scenario's `run` block.
     progress
         Called with the counts so far.
+    trace
+        A file to which the events engine writes everything that happens, as JSON Lines; missing folders are made.
 
     Returns
     -------
@@ -88,7 +100,9 @@ def run(
     Raises
     ------
     EngineError
-        The engine cannot answer this scenario.
+        The engine cannot answer this scenario, or writes no trace.
+    ScenarioError
+        The trace cannot be written.
     Interrupted
         Ctrl-C; what was finished is in its `result`.
 
@@ -105,8 +119,24 @@ def run(
         settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
         scenario = scenario.model_copy(update={"run": settings})
     name, reason = choose(scenario, scenario.run.engine)
+    if trace is not None and name != "events":
+        raise EngineError(f"only the events engine writes a trace (this is {name}: {reason})")
+    if name == "events":
+        return _message_by_message(scenario, reason, progress, trace)
     result = exact.run_exact(scenario) if name == "exact" else _simulated(scenario, reason, progress)
     return replace(result, engine_reason=reason)
+
+
+def _message_by_message(
+    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | None
+) -> Result:
+    from sim.engines.events.trace import opened
+
+    try:
+        with opened(trace, scenario) as written:
+            return replace(events.run_events(scenario, progress, written), engine_reason=reason)
+    except events.Stopped as stop:
+        raise Interrupted(replace(stop.result, engine_reason=reason) if stop.result else None) from None
 
 
 def _simulated(scenario: Scenario, reason: str, progress: Progress | None) -> Result:

@@ -19,6 +19,7 @@ from sim.inference.difficulty.base import Difficulty
 from sim.inference.difficulty.beta import Beta
 from sim.inference.difficulty.independent import Independent
 from sim.inference.difficulty.near_tie import NearTie
+from sim.statistics.durations import Duration
 
 OUTPUT_CHARACTERS_MAX = 10_000
 
@@ -32,13 +33,20 @@ EXECUTORS = Registry(
 )
 
 
-class Cpu(FrozenModel):
+class _Timed(FrozenModel):
+    """What all executors have: the time that a request takes."""
+
+    seconds_per_request: Duration | None = None
+    """Seconds that one inference takes on one device, a number or a law; left out, none (events engine)."""
+
+
+class Cpu(_Timed):
     """Always returns the reference output, the noise-free one."""
 
     kind: Literal["cpu"] = "cpu"
 
 
-class Gpu(FrozenModel):
+class Gpu(_Timed):
     """Returns the reference output, except where its nondeterminism makes it deviate."""
 
     kind: Literal["gpu"] = "gpu"
@@ -50,7 +58,7 @@ class Gpu(FrozenModel):
     """When its nodes deviate, and how: one of the difficulty models."""
 
 
-class Recorded(FrozenModel):
+class Recorded(_Timed):
     """Replays what the nodes of the group answered: the same block, over and over.
 
     Answers are compared as texts. Where some nodes of the group are Byzantine, they are the last ones.

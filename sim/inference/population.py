@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sim.inference.executors import Gpu
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sim.inference.difficulty.base import Difficulty
     from sim.inference.executors import Cpu
@@ -97,8 +97,7 @@ class Population:
                 continue
             unit = _unit(group)
             alternatives = unit.law.alternatives if unit.law else alternatives
-            rigid = unit.law is None or unit.shared_noise == 1
-            key = (unit.law, unit.hardware) if rigid else (unit.law, unit.hardware, unit.power)
+            rigid, key = _key(unit)
             if key not in merged:
                 merged[key] = unit
             elif rigid:
@@ -107,6 +106,19 @@ class Population:
             else:
                 merged[key] = replace(merged[key], count=merged[key].count + unit.count)
         return cls(tuple(merged.values()), alternatives)
+
+
+def unit_of(groups: Sequence[HonestGroup]) -> list[int | None]:
+    """Say which unit of `Population.of(groups)` each group's nodes are in; None for a group without nodes."""
+    keys = [_key(_unit(group))[1] if group.count else None for group in groups]
+    order = {key: number for number, key in enumerate(dict.fromkeys(key for key in keys if key is not None))}
+    return [None if key is None else order[key] for key in keys]
+
+
+def _key(unit: Unit) -> tuple[bool, tuple[object, ...]]:
+    """Whether all nodes of a unit are one machine, and what tells it from other units."""
+    rigid = unit.law is None or unit.shared_noise == 1
+    return rigid, (unit.law, unit.hardware) if rigid else (unit.law, unit.hardware, unit.power)
 
 
 def _unit(group: HonestGroup) -> Unit:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sim.base.members import member_mistakes
 from sim.base.model import Mistake
 from sim.base.text import did_you_mean, has_control_characters
 from sim.inference.executors import Gpu, Recorded
+from sim.network.latency import Regions
 
 if TYPE_CHECKING:
     from sim.consensus.faults import Faults
     from sim.consensus.rules import Consensus
+    from sim.network.schema import Network
     from sim.scenario.schema import NodeGroup
 
 _LAW = ("executor", "nondeterminism")
@@ -103,3 +106,40 @@ def _byzantine_clashes(
         if name in valid and number > valid[name].count:
             message = f"must be at most the {valid[name].count} nodes of group {name}"
             yield Mistake(tuple(name if step == "{}" else step for step in path), message, number)
+
+
+def network_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], network: Network | None, faults: Faults | None
+) -> Iterator[Mistake]:
+    """Yield what is wrong with nodes that crashes, partitions and regions name.
+
+    Parameters
+    ----------
+    groups, valid
+        As in `group_clashes`.
+    network, faults
+        None where they are absent or did not validate.
+    """
+    if len(valid) < len(groups):
+        return
+    counts = {name: group.count for name, group in valid.items()}
+    for index, crash in enumerate(faults.crashes or () if faults else ()):
+        for path, message, value in member_mistakes(crash.nodes, counts):
+            yield Mistake(("faults", "crashes", index, "nodes", *path), message, value)
+    if network is None:
+        return
+    for mistake in network.mistakes(counts):
+        yield mistake._replace(path=("network", *mistake.path))
+    if isinstance(network.latency, Regions):
+        yield from _region_clashes(valid, network.latency)
+
+
+def _region_clashes(valid: Mapping[str, NodeGroup], latency: Regions) -> Iterator[Mistake]:
+    known = latency.names
+    for name, group in valid.items():
+        if group.region is None:
+            yield Mistake(("nodes", name, "region"), "is required where the network's latency depends on regions")
+        elif group.region not in known:
+            yield Mistake(
+                ("nodes", name, "region"), f"has no latency; {did_you_mean(group.region, known)}", group.region
+            )

@@ -32,6 +32,8 @@ def _positive_zeros(value: Any) -> Any:
     """Write -0.0 as the 0.0 that it equals."""
     if isinstance(value, dict):
         return {key: _positive_zeros(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_positive_zeros(entry) for entry in value]
     return value + 0.0 if isinstance(value, float) else value
 
 

@@ -19,7 +19,8 @@ from sim.consensus.rules import Consensus
 from sim.consensus.tally import Election
 from sim.inference.executors import Executor, Gpu, Recorded
 from sim.inference.population import HonestGroup, Population
-from sim.scenario.checks import group_clashes, vote_clashes
+from sim.network.schema import Network
+from sim.scenario.checks import group_clashes, network_clashes, vote_clashes
 from sim.scenario.identity import scenario_id
 
 NODES_MAX = 100_000
@@ -27,7 +28,7 @@ BLOCKS_MAX = 10**12
 POWER_MAX = 10**12
 NAME_CHARACTERS_MAX = 100
 DESCRIPTION_CHARACTERS_MAX = 2_000
-EngineName = Literal["auto", "exact", "montecarlo"]
+EngineName = Literal["auto", "exact", "montecarlo", "events"]
 
 
 def _whole(value: Any) -> Any:
@@ -46,6 +47,10 @@ class NodeGroup(FrozenModel):
     """Voting power (stake) of each node."""
     executor: Executor
     """What turns a request into an output: `cpu`, `gpu` or `recorded`."""
+    devices: Annotated[int, Field(ge=1, le=1_024)] | None = None
+    """Devices of each node: requests that it executes at once (where `seconds_per_request` is given); left out, 1."""
+    region: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None
+    """Region of its nodes, where the network's latency depends on it."""
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -55,8 +60,9 @@ class NodeGroup(FrozenModel):
         if isinstance(executor, Recorded) and count is not None and len(executor.outputs) != count:
             message = f"must have one text for each of the {count} nodes (has {len(executor.outputs)})"
             yield Mistake(("executor", "outputs"), message)
-        if has_control_characters(fields.get("hardware", "")):
-            yield Mistake(("hardware",), "must not hold control characters", fields["hardware"])
+        for key in ("hardware", "region"):
+            if has_control_characters(fields.get(key) or ""):
+                yield Mistake((key,), "must not hold control characters", fields[key])
 
 
 def _labelled(group: Any, name: str) -> Any:
@@ -79,7 +85,7 @@ class Run(FrozenModel):
     """How to run it; flags override these, and results do not depend on them beyond chance."""
 
     engine: EngineName = "auto"
-    """`exact`, `montecarlo`, or `auto`: the cheapest that can answer."""
+    """`exact`, `montecarlo`, `events`, or `auto`: the cheapest that can answer."""
     blocks: Annotated[int, Field(ge=1, le=BLOCKS_MAX), BeforeValidator(_whole)] = 10_000
     """Blocks to simulate; the exact engine needs none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
@@ -99,6 +105,8 @@ class Scenario(FrozenModel):
     """The consensus module."""
     faults: Faults = Field(default_factory=Faults)
     """Byzantine nodes."""
+    network: Network | None = None
+    """What carries the messages: given, the scenario is run message by message; left out, its defaults are meant."""
     workload: Workload = Field(default_factory=Workload)
     """What a block carries."""
     run: Run = Field(default_factory=Run)
@@ -131,6 +139,7 @@ class Scenario(FrozenModel):
             valid = fields.get("nodes", {})
             yield from group_clashes(groups, valid)
             yield from vote_clashes(groups, valid, fields.get("consensus"), fields.get("faults"), NODES_MAX)
+            yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
 
     @cached_property
     def scenario_id(self) -> str:
@@ -141,6 +150,16 @@ class Scenario(FrozenModel):
     def node_count(self) -> int:
         """Number of nodes."""
         return sum(group.count for group in self.nodes.values())
+
+    @cached_property
+    def numbering(self) -> dict[str, range]:
+        """Numbers of each group's nodes, groups in the order of their names; the Byzantine ones are a group's last."""
+        numbers: dict[str, range] = {}
+        first = 0
+        for name, group in sorted(self.nodes.items()):
+            numbers[name] = range(first, first + group.count)
+            first += group.count
+        return numbers
 
     @cached_property
     def election(self) -> Election:
@@ -174,11 +193,16 @@ class Scenario(FrozenModel):
     @cached_property
     def population(self) -> Population:
         """Honest nodes, sorted by how they can differ; groups are walked in the order of their names."""
-        return Population.of(
+        return Population.of(self.honest_groups)
+
+    @property
+    def honest_groups(self) -> list[HonestGroup]:
+        """Honest nodes of each group that computes, in the order of the groups' names."""
+        return [
             HonestGroup(group.count - self.faults.of(name), group.power, group.hardware, group.executor)
             for name, group in sorted(self.nodes.items())
             if not isinstance(group.executor, Recorded)
-        )
+        ]
 
     @property
     def recorded(self) -> bool:

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 
-def warnings_of(scenario: Scenario) -> Iterator[str]:
+def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
     """Yield one plain sentence for each thing that changes what the numbers mean."""
     election, tolerated = scenario.election, scenario.faults_tolerated
     threshold = scenario.consensus.fault_threshold
+    votes_only = engine != "events"
     if threshold > Fraction(1, 3):
-        yield (
-            f"fault threshold {threshold} is above 1/3: safety then needs a synchronous network, "
-            "which the vote level takes for granted"
+        yield f"fault threshold {threshold} is above 1/3: safety then needs a synchronous network" + (
+            ", which the vote level takes for granted" if votes_only else ""
         )
+    if votes_only and scenario.network is not None:
+        yield f"the {engine} engine knows votes, not messages: it takes for granted that every vote arrives in time"
     if election.byzantine > tolerated:
         yield f"{election.byzantine} Byzantine votes are more than the {tolerated} that the chain tolerates"
     if scenario.consensus.quorum is not None and election.votes - election.quorum < tolerated:

@@ -21,9 +21,10 @@ from sim.engines.result import Estimate, Result, counted_result
 from sim.engines.select import choose
 from sim.sweeps.stopping import Stopping, inverse_interval
 from sim.sweeps.work import (
+    Answered,
     Counted,
-    Exactly,
     Finished,
+    answer_by_events,
     answer_exactly,
     count_stretch,
     described,
@@ -157,6 +158,7 @@ class Runner:
         self._report = report or (lambda _: None)
         self._waiting: dict[Future[Any], Callable[[Any], None]] = {}
         self._exact: deque[tuple[int, Scenario, str]] = deque()
+        self._timed: deque[tuple[int, Scenario, str]] = deque()
         self._simulated: deque[_Simulated] = deque()
         self._running: list[_Simulated] = []
         self._total = 0
@@ -206,6 +208,9 @@ class Runner:
         if rule == wanted and not error:
             self._done(reused=True)
             return
+        if engine == "events":
+            self._timed.append((task, scenario, reason))
+            return
         found = {stretch.first_cell: stretch for stretch in self.store.stretches(task, simulation(scenario).task)}
         state = _Simulated(task, scenario, reason, blocks, self.stopping.failures, found, nothing_of(scenario))
         self._simulated.append(state)
@@ -236,6 +241,9 @@ class Runner:
         while self._exact:
             batch = [self._exact.popleft() for _ in range(min(EXACT_BATCH, len(self._exact)))]
             yield lambda batch=batch: self._submit_exact(batch)  # type: ignore[misc]
+        while self._timed:
+            task = self._timed.popleft()
+            yield lambda task=task: self._submit_timed(*task)  # type: ignore[misc]
         for state in list(self._running):
             yield from self._tasks_of(state)
         while self._simulated:
@@ -260,7 +268,7 @@ class Runner:
             yield lambda stretch=stretch: self._submit_stretch(state, *stretch)  # type: ignore[misc]
 
     def _submit_exact(self, batch: list[tuple[int, Scenario, str]]) -> None:
-        def take(future: Future[list[Exactly]]) -> None:
+        def take(future: Future[list[Answered]]) -> None:
             with self.store.transaction():
                 for (task, _, _), answer in zip(
                     batch, self._outcome(future, [b[0] for b in batch]) or (), strict=False
@@ -273,6 +281,23 @@ class Runner:
 
         future = self.executor.submit(answer_exactly, [s for _, s, _ in batch], [reason for _, _, reason in batch])
         self._waiting[future] = take
+
+    def _submit_timed(self, task: int, scenario: Scenario, reason: str) -> None:
+        blocks, failures = self.stopping.max_blocks or scenario.run.blocks, self.stopping.failures
+
+        def take(future: Future[Answered]) -> None:
+            answer = self._outcome(future, [task])
+            if answer is None:
+                return
+            if answer.result is None:
+                self._fail(task, answer.error)
+                return
+            by_failures = failures is not None and failures_seen(answer.result) >= failures
+            result = with_rule(answer.result) if by_failures else answer.result
+            self.store.answer(task, f"blocks={blocks} failures={failures}", result, answer.seconds)
+            self._done()
+
+        self._waiting[self.executor.submit(answer_by_events, scenario, reason, blocks, failures)] = take
 
     def _submit_stretch(self, state: _Simulated, first_cell: int, cells: int) -> None:
         def take(future: Future[Counted]) -> None:
@@ -338,9 +363,17 @@ class Runner:
 def _result(state: _Simulated, finished: Finished) -> Result:
     """Answer of a simulated point, with the interval that is honest under its rule."""
     result = replace(counted_result(state.scenario, finished.counts), engine_reason=state.reason)
-    if not finished.by_failures:
-        return result
-    failures = failures_of(finished.counts)
-    failure = Estimate(*inverse_interval(failures, finished.counts.trials), failures)
+    return with_rule(result) if finished.by_failures else result
+
+
+def failures_seen(result: Result) -> int:
+    """Failing blocks of a simulated answer."""
+    return result.block_failure.count or 0
+
+
+def with_rule(result: Result) -> Result:
+    """The answer of a point that its last failing block has ended, with the interval that is honest then."""
+    failures, blocks = failures_seen(result), result.blocks or 0
+    failure = Estimate(*inverse_interval(failures, blocks), failures)
     note = f"stopped at failing block {failures}: the intervals of the single outcomes are approximate"
     return replace(result, block_failure=failure, warnings=(*result.warnings, note))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sim.consensus.tally import Outcome
+from sim.engines.events.engine import run_events
 from sim.engines.exact import run_exact
 from sim.engines.montecarlo import MonteCarlo
 from sim.engines.result import Result
@@ -41,8 +42,8 @@ class Finished(NamedTuple):
     seconds: float
 
 
-class Exactly(NamedTuple):
-    """An exact answer, or why there is none."""
+class Answered(NamedTuple):
+    """An answer, or why there is none."""
 
     result: Result | None
     error: str
@@ -130,7 +131,7 @@ def _first_size(engine: MonteCarlo, cell: int, size: int, failures: int) -> int:
     return high
 
 
-def answer_exactly(scenarios: list[Scenario], reasons: list[str]) -> list[Exactly]:
+def answer_exactly(scenarios: list[Scenario], reasons: list[str]) -> list[Answered]:
     """Answer scenarios that the exact engine can answer; one that fails does not keep the others back."""
     answers = []
     for scenario, reason in zip(scenarios, reasons, strict=True):
@@ -140,8 +141,20 @@ def answer_exactly(scenarios: list[Scenario], reasons: list[str]) -> list[Exactl
             error = ""
         except Exception as failure:  # noqa: BLE001 -- recorded with the point, and told
             result, error = None, described(failure)
-        answers.append(Exactly(result, error, time.perf_counter() - started))
+        answers.append(Answered(result, error, time.perf_counter() - started))
     return answers
+
+
+def answer_by_events(scenario: Scenario, reason: str, blocks: int, failures: int | None) -> Answered:
+    """Run a point message by message, up to its last block or that many failing ones: one run, which can't be split."""
+    started = time.perf_counter()
+    try:
+        settled = scenario.model_copy(update={"run": scenario.run.model_copy(update={"blocks": blocks})})
+        result: Result | None = replace(run_events(settled, failures=failures), engine_reason=reason)
+        error = ""
+    except Exception as failure:  # noqa: BLE001 -- recorded with the point, and told
+        result, error = None, described(failure)
+    return Answered(result, error, time.perf_counter() - started)
 
 
 def described(failure: BaseException) -> str:

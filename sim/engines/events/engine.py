@@ -1,0 +1,116 @@
+"""What the events engine can answer, what it would cost, and the answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sim.consensus.protocols import PROTOCOLS
+from sim.engines.result import Result, counted_result
+from sim.network.links import memory_bytes
+from sim.network.schema import Network
+
+if TYPE_CHECKING:
+    from sim.engines.events.measures import Measures
+    from sim.engines.events.trace import Trace
+    from sim.engines.events.world import World
+    from sim.scenario.schema import Scenario
+    from sim.statistics.counts import Counts
+
+MEMORY_SHARE = 0.5
+"""Share of the machine's memory that a run may need."""
+_BYTES_PER_VOTE = 110  # a dictionary entry in each of the phases' tallies, which grows in powers of two
+_BYTES_PER_FLIGHT = 90  # a receiver and a time, as Python objects, for each message on its way
+_BYTES_PER_NODE = 20_000
+_PHASES = 4  # of a block, that are counted or on their way at the same time
+
+
+def refusal(scenario: Scenario) -> str | None:
+    """Why this engine cannot answer a scenario; None if it can."""
+    protocol = scenario.consensus.protocol
+    known = PROTOCOLS.names()
+    if protocol not in known:
+        return f"protocol {protocol} cannot be run message by message yet (it has {', '.join(known)})"
+    if sum(scenario.faults.of(name) for name in scenario.nodes) == scenario.node_count:
+        return "no node is honest, so nobody decides anything"
+    if scenario.run.blocks > BLOCKS_MAX:
+        return f"{scenario.run.blocks:,} blocks are too many to simulate message by message (at most {BLOCKS_MAX:,})"
+    need, have = memory_needed(scenario), machine_memory()
+    if need > MEMORY_SHARE * have:
+        return (
+            f"n^2 messages of {scenario.node_count:,} nodes need about {need / 2**30:,.1f} GiB of memory, "
+            f"more than {MEMORY_SHARE:.0%} of this machine's {have / 2**30:,.1f} GiB"
+        )
+    return None
+
+
+BLOCKS_MAX = 100_000_000
+"""Blocks of a run: eight bytes each are kept, for the percentiles of latency."""
+
+
+def memory_needed(scenario: Scenario) -> int:
+    """Bytes that a run needs at most, about."""
+    n = scenario.node_count
+    messages = n * n * (_BYTES_PER_VOTE + _BYTES_PER_FLIGHT) * _PHASES
+    return messages + n * _BYTES_PER_NODE + memory_bytes(n, scenario.network or Network()) + 8 * scenario.run.blocks
+
+
+def machine_memory() -> int:
+    """Bytes of memory of this machine."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 * 2**30
+
+
+def run_events(
+    scenario: Scenario,
+    report: Callable[[Counts], None] | None = None,
+    trace: Trace | None = None,
+    failures: int | None = None,
+) -> Result:
+    """Answer a scenario for which `refusal` is None.
+
+    Parameters
+    ----------
+    scenario
+        A validated scenario.
+    report
+        Called with the counts after every block.
+    trace
+        Where everything that happens is written.
+    failures
+        End at that many failing blocks.
+
+    Raises
+    ------
+    Stopped
+        Ctrl-C; it has the result of the blocks that are over.
+    """
+    from sim.engines.events.world import World
+
+    def told(measures: Measures) -> None:
+        if report:
+            report(measures.counts)
+
+    world = World(scenario, trace, told, failures)
+    try:
+        world.run()
+    except KeyboardInterrupt:
+        raise Stopped(_result(world) if world.measures.blocks else None) from None
+    return _result(world)
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C; `result` has the blocks that are over, None if there are none."""
+
+    def __init__(self, result: Result | None) -> None:
+        super().__init__()
+        self.result = result
+
+
+def _result(world: World) -> Result:
+    timing = world.measures.timing(world.clock.now, world.ledger.violation)
+    return replace(counted_result(world.scenario, world.measures.counts), timing=timing)

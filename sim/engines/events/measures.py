@@ -1,0 +1,103 @@
+"""Adding up what a run shows: outcomes, latencies, messages, causes."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.consensus.tally import Outcome
+from sim.engines.timing import FAILED_TOLD_MAX, Cause, FailedBlock, Timing, Violation
+from sim.statistics.counts import Counts
+
+if TYPE_CHECKING:
+    from sim.consensus.protocols.messages import Message
+    from sim.engines.events.ledger import Block
+    from sim.statistics.counts import Task
+
+PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
+_APART = "checkpoint"
+
+
+class Measures:
+    """What has been seen so far; eight bytes a block, whatever their number.
+
+    Parameters
+    ----------
+    task
+        What is counted.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._outcomes = [0] * len(Outcome)
+        self._blocks = self._diverged = self._squares = self._rounds = 0
+        self._latencies = array("d")
+        self._messages: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._causes: Counter[Cause] = Counter()
+        self._failed: list[FailedBlock] = []
+
+    def sent(self, kind: type[Message], transmissions: int, size: int) -> None:
+        """A message went out, that many times."""
+        self._messages[kind.name] += transmissions
+        self._bytes[kind.name] += transmissions * size
+
+    def agreed(self, block: Block) -> None:
+        """A block was agreed."""
+        self._count(Outcome.agreed)
+        diverged = block.diverged
+        self._diverged += diverged
+        self._squares += diverged * diverged
+        self._rounds += block.rounds
+        if block.known_at is not None:
+            self._latencies.append(block.known_at - block.started)
+
+    def failed(self, height: int, outcome: Outcome, cause: Cause, blocks: int = 1) -> None:
+        """A block failed, or that many in a row for one cause."""
+        self._count(outcome, blocks)
+        self._causes[cause] += blocks
+        told = range(height, height + min(blocks, FAILED_TOLD_MAX - len(self._failed)))
+        self._failed += [FailedBlock(one, outcome.name, cause) for one in told]
+
+    def _count(self, outcome: Outcome, blocks: int = 1) -> None:
+        self._blocks += blocks
+        self._outcomes[outcome] += blocks
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that are over."""
+        return self._blocks
+
+    @property
+    def failures(self) -> int:
+        """Those that failed."""
+        return self._blocks - self._outcomes[Outcome.agreed]
+
+    @property
+    def counts(self) -> Counts:
+        """Outcomes, as every engine gives them."""
+        return Counts(self._task, self._blocks, tuple(self._outcomes), self._diverged, self._squares)
+
+    def timing(self, now: float, violation: Violation | None) -> Timing:
+        """Sum up, at a time."""
+        agreed, blocks = self._outcomes[Outcome.agreed], max(self._blocks, 1)
+        latencies = np.frombuffer(self._latencies) if self._latencies else None
+        counted = [name for name in self._messages if name != _APART]
+        return Timing(
+            simulated_s=now,
+            blocks_per_s=agreed / now if now else None,
+            latency_s=None
+            if latencies is None
+            else {name: float(np.percentile(latencies, share)) for name, share in PERCENTILES.items()},
+            rounds_per_block=self._rounds / agreed if agreed else None,
+            messages_per_block=sum(self._messages[name] for name in counted) / blocks,
+            bytes_per_block=sum(self._bytes[name] for name in counted) / blocks,
+            messages_by_type={name: self._messages[name] / blocks for name in sorted(self._messages)},
+            bytes_by_type={name: self._bytes[name] / blocks for name in sorted(self._bytes)},
+            causes=dict(sorted(self._causes.items())),
+            failed_blocks=tuple(self._failed),
+            first_violation=violation,
+        )

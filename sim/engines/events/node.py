@@ -1,0 +1,300 @@
+"""A node: a consensus machine, its timers, and an executor with devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpy import Resource
+
+from sim.consensus.attackers import Attacker
+from sim.consensus.protocols.effects import (
+    Advance,
+    Broadcast,
+    CancelTimer,
+    Certify,
+    Decide,
+    Effect,
+    Enter,
+    Execute,
+    Leave,
+    Send,
+    SetTimer,
+    Timer,
+)
+from sim.network.keyed import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from simpy import Event
+
+    from sim.consensus.protocols.messages import Message
+    from sim.consensus.protocols.replica import Replica
+    from sim.engines.events.ledger import Block
+    from sim.engines.events.world import World
+    from sim.scenario.schema import NodeGroup
+
+
+class Node:
+    """An honest node.
+
+    Parameters
+    ----------
+    world
+        Where it lives.
+    machine
+        Its replica of the protocol.
+    group
+        What it is made of.
+    """
+
+    honest = True
+    speaks = True
+    """Whether it ever says anything: a silent one needs no machine that runs."""
+
+    def __init__(self, world: World, machine: Replica, group: NodeGroup) -> None:
+        self.world, self.machine, self.number = world, machine, machine.node
+        self.up = True
+        self.height = 1
+        self._law, self._devices = group.executor.seconds_per_request, group.devices or 1
+        self._resource = Resource(world.clock, self._devices)
+        self._epoch = 0
+        self._executing: set[int] = set()
+        self._timers: dict[str, tuple[float, Timer]] = {}
+        self._waking: dict[str, float] = {}
+        self._do: dict[type[Effect], Callable[..., None]] = {
+            Broadcast: self._broadcast,
+            Send: self._send,
+            SetTimer: self._set_timer,
+            CancelTimer: self._cancel_timer,
+            Execute: self._execute,
+            Enter: self._note_phase,
+            Decide: self._note_decision,
+            Certify: self._note_certified,
+            Leave: self._note_leaving,
+            Advance: self._advance,
+        }
+
+    # What comes in.
+
+    @property
+    def take(self) -> Callable[[Message], Sequence[Effect]]:
+        """What takes a message, and gives the effects: the machine itself."""
+        return self.machine.receive
+
+    def enter(self, height: int, leaders: Sequence[int]) -> None:
+        """Begin a height."""
+        self.carry_out(self.machine.enter(height, leaders))
+
+    def skip(self, height: int) -> None:
+        """Pass over a height that has failed for everybody."""
+        self.world.advance(self, height + 1)
+
+    def close(self, height: int) -> None:
+        """Close a height that has failed for everybody."""
+        self.carry_out(self.machine.close(height))
+
+    def crash(self) -> None:
+        """Stop: timers and running executions are lost."""
+        self.up = False
+        self._epoch += 1
+        self._timers.clear()
+        self.world.working -= len(self._executing)
+        self._resource = Resource(self.world.clock, self._devices)
+
+    def recover(self) -> None:
+        """Work again, with all that the machine knew."""
+        self.up = True
+        again, self._executing = self._executing, set()
+        if self.machine.height == 0:
+            self.world.advance(self, 1)
+            return
+        self.carry_out(self.machine.resume())
+        for height in again:
+            self._execute(Execute(height))
+        if self.height > self.machine.height:
+            self.world.advance(self, self.height)
+
+    # What goes out.
+
+    def carry_out(self, effects: Sequence[Effect]) -> None:
+        """Do what the machine asks for."""
+        do = self._do
+        for effect in effects:
+            do[type(effect)](effect)
+
+    def _broadcast(self, effect: Broadcast) -> None:
+        self.world.broadcast(self.number, effect.message, effect.copy)
+
+    def _send(self, effect: Send) -> None:
+        self.world.send(self.number, effect.receivers, effect.message, effect.copy)
+
+    def _advance(self, effect: Advance) -> None:
+        self.world.advance(self, effect.height)
+
+    # Timers: one pending event for each kind, moved on when it turns out to be early.
+
+    def _set_timer(self, effect: SetTimer) -> None:
+        deadline = self.world.clock.now + effect.seconds
+        kind = effect.timer.kind
+        self._timers[kind] = (deadline, effect.timer)
+        if self._waking.get(kind, deadline + 1) > deadline:
+            self._wake_at(kind, deadline)
+
+    def _cancel_timer(self, effect: CancelTimer) -> None:
+        self._timers.pop(effect.kind, None)
+
+    def _wake_at(self, kind: str, deadline: float) -> None:
+        self._waking[kind] = deadline
+        self.world.clock.call_at(deadline, lambda _: self._wake(kind, deadline))
+
+    def _wake(self, kind: str, moment: float) -> None:
+        if self._waking.get(kind) != moment:
+            return
+        del self._waking[kind]
+        if kind not in self._timers:
+            return
+        deadline, timer = self._timers[kind]
+        if deadline > moment:
+            self._wake_at(kind, deadline)
+            return
+        del self._timers[kind]
+        if self.world.trace and timer.height == self.machine.height:
+            self.world.trace.timeout(moment, self.number, timer)
+        self.carry_out(self.machine.expire(timer))
+
+    # Execution: every request of a block takes a device for a while.
+
+    def _execute(self, effect: Execute) -> None:
+        self._executing.add(effect.height)
+        self.world.working += 1
+        height, epoch, clock = effect.height, self._epoch, self.world.clock
+        if self._law is None:
+            clock.call_at(clock.now, lambda _: self._executed(height, epoch))
+        else:
+            clock.process(self._work(height, epoch))
+
+    def _work(self, height: int, epoch: int) -> Generator[Event]:
+        clock = self.world.clock
+        requests = range(self.world.scenario.workload.requests_per_block)
+        yield clock.all_of([clock.process(self._request(height, request)) for request in requests])
+        self._executed(height, epoch)
+
+    def _request(self, height: int, request: int) -> Generator[Event]:
+        assert self._law is not None  # noqa: S101 -- there is work only with a law
+        seconds = self._law.constant
+        if seconds is None:
+            uniforms = self.world.execution_draws.row(Address(height, request, 0), 0)
+            seconds = float(self._law.quantile(uniforms[self.number : self.number + 1])[0])
+        with self._resource.request() as device:
+            yield device
+            yield self.world.clock.timeout(seconds)
+
+    def _executed(self, height: int, epoch: int) -> None:
+        if epoch != self._epoch:
+            return  # it was lost in a crash
+        self._executing.discard(height)
+        results = self._results(height)
+        if self.world.trace:
+            self.world.trace.executed(self.world.clock.now, self.number, height, results)
+        self.carry_out(self.machine.executed(height, results))
+        self.world.rested()
+
+    def _results(self, height: int) -> tuple[int, ...]:
+        return (self.world.answers(height).results[self.number],)
+
+    # What the ledger and the trace hear.
+
+    def _note_phase(self, effect: Enter) -> None:
+        block = self._block(effect.height)
+        if block is not None:
+            block.left.discard(self.number)
+        if self.world.trace:
+            self.world.trace.phase(self.world.clock.now, self.number, effect.height, effect.round, effect.phase)
+
+    def _note_decision(self, effect: Decide) -> None:
+        if self.world.trace:
+            now = self.world.clock.now
+            self.world.trace.decided(now, self.number, effect.height, effect.round, effect.value)
+        block = self._block(effect.height)
+        if block is not None:
+            self.world.ledger.decided(self.number, block, effect.value, effect.round)
+            if effect.value.result is not None:
+                self.world.ledger.holds(self.number, block, effect.value.result, self.world.clock.now)
+            self.world.ledger.judge(self.number, block, self.world.clock.now)
+
+    def _note_certified(self, effect: Certify) -> None:
+        if self.world.trace:
+            self.world.trace.certified(self.world.clock.now, self.number, effect.height, effect.result)
+        block = self._block(effect.height)
+        if block is not None and effect.result is not None:
+            self.world.ledger.holds(self.number, block, effect.result, self.world.clock.now)
+            self.world.ledger.judge(self.number, block, self.world.clock.now)
+
+    def _note_leaving(self, effect: Leave) -> None:
+        self.world.leave(self, effect.height)
+
+    def _block(self, height: int) -> Block | None:
+        return self.world.ledger.blocks.get(height)
+
+
+class ByzantineNode(Node):
+    """A node that bends what its machine is told and what it says."""
+
+    honest = False
+
+    def __init__(self, world: World, machine: Replica, group: NodeGroup) -> None:
+        super().__init__(world, machine, group)
+        faults = world.scenario.faults
+        self._attacker = Attacker(machine, faults.behaviour, world.honest)
+        self.speaks = faults.behaviour != "silent"
+        self._late = faults.delay
+        self._law = None
+
+    @property
+    def take(self) -> Callable[[Message], Sequence[Effect]]:
+        """What takes a message: those of fellows may be a sign to act."""
+        return self._hear
+
+    def _hear(self, message: Message) -> Sequence[Effect]:
+        for effect in self._attacker.hears(message, self.world.answers(message.height)):
+            self._send_bent(effect)
+        return self.machine.receive(message)
+
+    def _broadcast(self, effect: Broadcast) -> None:
+        self._bend(effect)
+
+    def _send(self, effect: Send) -> None:
+        self._bend(effect)
+
+    def _bend(self, effect: Broadcast | Send) -> None:
+        for bent in self._attacker.says(effect, self.world.answers(effect.message.height)):
+            self._send_bent(bent)
+
+    def _send_bent(self, effect: Broadcast | Send) -> None:
+        late = self._lateness(effect.message)
+        if isinstance(effect, Broadcast):
+            self.world.broadcast(self.number, effect.message, effect.copy, late)
+        else:
+            self.world.send(self.number, effect.receivers, effect.message, effect.copy, late)
+
+    def _lateness(self, message: Message) -> float:
+        if self._late is None:
+            return 0.0
+        if self._late.constant is not None:
+            return self._late.constant
+        uniforms = self.world.lateness_draws.row(self.world.address(message), 0)
+        return float(self._late.quantile(uniforms[self.number : self.number + 1])[0])
+
+    def _results(self, height: int) -> tuple[int, ...]:
+        behaviour = self.world.scenario.faults.behaviour
+        return self.world.answers(height).claims(behaviour, self.number)
+
+    def _note_decision(self, effect: Decide) -> None:
+        """Nobody asks a Byzantine node what it decided."""
+
+    def _note_certified(self, effect: Certify) -> None:
+        """Nor what it certified."""
+
+    def _note_leaving(self, effect: Leave) -> None:
+        """Nor whether it has given up."""

@@ -1,0 +1,317 @@
+"""The world that replicas live in: a clock, a network, and nodes that carry out what their machines ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.base.members import numbers
+from sim.consensus.protocols import PROTOCOLS
+from sim.consensus.protocols.replica import NOTHING, Setting
+from sim.consensus.tally import Outcome
+from sim.consensus.timing import Timing
+from sim.engines.events.causes import Circumstances
+from sim.engines.events.clock import Clock, Delivery
+from sim.engines.events.draws import Leaders, answers_of, powers
+from sim.engines.events.ledger import Block, Ledger, Over
+from sim.engines.events.measures import Measures
+from sim.engines.events.node import ByzantineNode, Node
+from sim.network.keyed import Address, KeyedUniforms
+from sim.network.links import Links
+from sim.network.schema import Network
+from sim.statistics.counts import Task
+from sim.statistics.streams import named_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simpy import Event
+
+    from sim.consensus.attackers import Answers
+    from sim.consensus.protocols.effects import Effect
+    from sim.consensus.protocols.messages import Message
+    from sim.engines.events.trace import Trace
+    from sim.network.links import Flight
+    from sim.scenario.schema import Scenario
+
+ENGINE = "events"
+
+
+class World:
+    """A chain that runs, message by message.
+
+    Parameters
+    ----------
+    scenario
+        A validated scenario for which the engine's `refusal` is None.
+    trace
+        Where everything that happens is written.
+    report
+        Called after every block that is over.
+    failures
+        End at that many failing blocks; None, after `run.blocks` only.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        trace: Trace | None = None,
+        report: Callable[[Measures], None] | None = None,
+        failures: int | None = None,
+    ) -> None:
+        self.scenario, self.trace, self._report, self._failures = scenario, trace, report, failures
+        self.clock, self.network = Clock(), scenario.network or Network()
+        self.power = powers(scenario)
+        self.n, self.blocks = len(self.power), scenario.run.blocks
+        seed = scenario.run.seed
+        self.links = Links(self.network, regions_of(scenario), scenario.numbering, seed)
+        lying = [scenario.faults.of(name) for name in scenario.numbering]
+        numbering = list(scenario.numbering.values())
+        self.honest = [node for group, b in zip(numbering, lying, strict=True) for node in group[: len(group) - b]]
+        self.measures = Measures(Task(scenario.scenario_id, ENGINE, seed))
+        consensus, election = scenario.consensus, scenario.election
+        self.proposes, self.quorum = consensus.result == "propose", election.quorum
+        self._rounds = consensus.rounds_of(self.n)
+        self.ledger = Ledger(self.power, self.honest, self.quorum, scenario.faults_tolerated, self._over)
+        self._circumstances = Circumstances(
+            self.quorum, frozenset(self.honest), self.proposes, bool(election.byzantine), self.network.partitions
+        )
+        self._leaders, self._answers = Leaders(self.power, seed, self._rounds), answers_of(scenario)
+        self._make_nodes(consensus.timing or Timing(), scenario.faults_tolerated)
+        self._able = {node.number for node in self.nodes if node.speaks}
+        self.execution_draws = KeyedUniforms(named_key("execution", seed), self.n)
+        self.lateness_draws = KeyedUniforms(named_key("lateness", seed), self.n)
+        self.flying = self.working = 0
+        self._stop = self.clock.event()
+        self._plan()
+
+    def _make_nodes(self, timing: Timing, faults: int) -> None:
+        make = PROTOCOLS.load(self.scenario.consensus.protocol)
+        honest = set(self.honest)
+        self.nodes: list[Node] = []
+        for name, group in self.scenario.numbering.items():
+            for number in group:
+                setting = Setting(number, self.power, self.quorum, faults, self.proposes, self._rounds, timing)
+                kind = Node if number in honest else ByzantineNode
+                self.nodes.append(kind(self, make(setting), self.scenario.nodes[name]))
+        phases = self.nodes[0].machine.messages
+        self._phase = {kind: index for index, kind in enumerate(phases)}
+        self.inbox = [node.take if node.speaks else _drop for node in self.nodes]
+
+    def _plan(self) -> None:
+        """Put what happens at given times on the calendar: crashes, recoveries, splits for good, and the start."""
+        for crash in self.scenario.faults.crashes or ():
+            for number in numbers(crash.nodes, self.scenario.numbering):
+                self.clock.call_at(crash.at, self._later(self._crash, number, crash.until is None))
+                if crash.until is not None:
+                    self.clock.call_at(crash.until, self._later(self._recover, number))
+        for partition in self.network.partitions:
+            if partition.end is None:
+                named = [numbers(side, self.scenario.numbering) for side in partition.apart]
+                rest = [node for node in range(self.n) if not any(node in side for side in named)]
+                self.clock.call_at(partition.start, self._later(self._cut, [*named, rest]))
+        self.clock.call_at(0.0, lambda _: self._check_able())
+        for node in self.nodes:
+            if node.speaks:
+                self.clock.call_at(0.0, self._later(self._enter, node, 1))
+
+    @staticmethod
+    def _later(action: Callable[..., None], *arguments: object) -> Callable[[Event], None]:
+        return lambda _: action(*arguments)
+
+    def run(self) -> None:
+        """Run until all blocks are over."""
+        if self.measures.blocks < self.blocks:
+            self.clock.run(until=self._stop)
+
+    # What nodes ask for.
+
+    def broadcast(self, sender: int, message: Message, copy: int, late: float = 0.0) -> None:
+        """Send a message to all others."""
+        now = self.clock.now + late
+        size = self._size(message)
+        self._fly(message, self.links.broadcast(now, sender, self.address(message, copy), size), size)
+
+    def send(self, sender: int, receivers: Sequence[int], message: Message, copy: int, late: float = 0.0) -> None:
+        """Send a message to some."""
+        if not receivers:
+            return
+        now = self.clock.now + late
+        size = self._size(message)
+        self._fly(message, self.links.send(now, sender, receivers, self.address(message, copy), size), size)
+
+    def address(self, message: Message, copy: int = 0) -> Address:
+        """What decides, with sender and receiver, how long a message takes."""
+        return Address(message.height, message.round, self._phase[type(message)], copy)
+
+    def _size(self, message: Message) -> int:
+        return self.network.vote_bytes * message.weight + (self.network.block_bytes if message.block else 0)
+
+    def _fly(self, message: Message, flight: Flight, size: int) -> None:
+        self.measures.sent(type(message), flight.transmissions, size)
+        if self.trace:
+            self.trace.sent(self.clock.now, message, flight.receivers, flight.times)
+        if flight.receivers:
+            self.flying += 1
+            Delivery(self.clock, message, flight.receivers, flight.times, self)
+
+    def landed(self) -> None:
+        """The last copy of a message has arrived."""
+        self.flying -= 1
+        if self.measures.blocks >= self.blocks:
+            self._end()
+
+    def rested(self) -> None:
+        """A node has no execution left to do."""
+        self.working -= 1
+        if self.measures.blocks >= self.blocks:
+            self._end()
+
+    def answers(self, height: int) -> Answers:
+        """What all nodes compute for a height's block."""
+        block = self.ledger.blocks.get(height)
+        return block.answers if block else self._answers(height)
+
+    def advance(self, node: Node, height: int) -> None:
+        """A node wants to begin a height; it does so at once, but after all else that it is doing."""
+        node.height = height
+        if node.honest:
+            self.ledger.advanced(node.number, height, self.clock.now)
+        if height <= self.blocks:
+            self.clock.call_at(self.clock.now, self._later(self._enter, node, height))
+
+    def _enter(self, node: Node, height: int) -> None:
+        if not node.up or node.machine.height >= height:
+            return
+        if height in self.ledger.failed:
+            node.skip(height)
+            return
+        leaders = self._leaders.of(height)
+        if height >= self.ledger.first:
+            self.ledger.entered(node.number, self._block(height, leaders), self.clock.now)
+        node.enter(height, leaders)
+
+    def _block(self, height: int, leaders: Sequence[int]) -> Block:
+        block = self.ledger.blocks.get(height)
+        if block is None:
+            block = Block(height, leaders, self._answers(height), self.clock.now)
+            self.ledger.blocks[height] = block
+            if self.trace:
+                self.trace.block(self.clock.now, block)
+        return block
+
+    def leave(self, node: Node, height: int) -> None:
+        """An honest node has left the last round of a height."""
+        block = self.ledger.blocks.get(height)
+        if block is not None:
+            self.ledger.left(node.number, block)
+            self._check_hopeless(height)
+
+    def _check_hopeless(self, height: int) -> None:
+        if self.ledger.hopeless(height):
+            self.ledger.failed.add(height)
+            self.clock.call_at(self.clock.now, self._later(self._close, height))
+
+    def _close(self, height: int) -> None:
+        """Close a height that has failed for everybody."""
+        for node in self.nodes:
+            if node.up and node.speaks:
+                node.close(height)
+
+    def _over(self, over: Over) -> None:
+        block = over.block
+        cause = None
+        if block.outcome == Outcome.agreed:
+            self.measures.agreed(block)
+        else:
+            cause = self._circumstances.cause(block, over.time)
+            self.measures.failed(block.height, block.outcome, cause)
+        if self.trace:
+            self.trace.over(over.time, block, cause)
+        if self._report:
+            self._report(self.measures)
+        if self._failures is not None and self.measures.failures >= self._failures:
+            self.blocks = self.measures.blocks
+        if self.measures.blocks >= self.blocks:
+            self._end()
+
+    def _end(self) -> None:
+        """Stop once no message is on its way and nobody executes: late votes belong to the last block too."""
+        if not self.flying and not self.working and not self._stop.triggered:
+            self._stop.succeed()
+
+    # What happens to nodes.
+
+    def _crash(self, number: int, forever: bool) -> None:  # noqa: FBT001 -- called by the calendar
+        node = self.nodes[number]
+        if forever:
+            self._able.discard(number)
+        if node.up:
+            self._note("crash", number)
+            node.crash()
+            self.inbox[number] = _drop
+            self.links.down.add(number)
+            if node.honest:
+                self.ledger.down(number, self.clock.now)
+        self._check_able()
+        self._check_all()
+
+    def _recover(self, number: int) -> None:
+        node = self.nodes[number]
+        if node.up or number not in self._able:
+            return
+        self._note("recover", number)
+        self.links.down.discard(number)
+        self.inbox[number] = node.take
+        if node.honest:
+            self.ledger.up(number)
+        node.recover()
+        if node.machine.height in self.ledger.failed:
+            node.close(node.machine.height)
+
+    def _cut(self, sides: Sequence[Sequence[int]]) -> None:
+        """The network is split for good: only the strongest side goes on."""
+        strongest = max(sides, key=lambda side: sum(self.power[node] for node in side if node in self._able))
+        for side in sides:
+            for number in side if side is not strongest else ():
+                self._able.discard(number)
+                self._note("cut", number)
+                if self.nodes[number].honest:
+                    self.ledger.down(number, self.clock.now)
+        self._check_able()
+        self._check_all()
+
+    def _note(self, event: str, number: int) -> None:
+        if self.trace:
+            self.trace.changed(self.clock.now, event, number)
+
+    def _check_all(self) -> None:
+        for block in self.ledger.pending():
+            self._check_hopeless(block.height)
+
+    def _check_able(self) -> None:
+        """End the run if no quorum can ever vote again: all that is not decided fails."""
+        able = sum(self.power[number] for number in self._able) >= self.quorum
+        if (able and self._able & self._circumstances.honest) or self._stop.triggered:
+            return
+        height = self.measures.blocks + 1
+        for block in self.ledger.pending():
+            if block.results and block.height == self.measures.blocks + 1:
+                self._over(Over(block, self.clock.now))
+                height = block.height + 1
+        rest = self.blocks - height + 1
+        if self.trace and rest:
+            self.trace.stalled(self.clock.now, height, rest)
+        if rest:
+            self.measures.failed(height, Outcome.no_quorum, "stall", rest)
+        if not self._stop.triggered:
+            self._stop.succeed()
+
+
+def _drop(_: Message) -> tuple[Effect, ...]:
+    """What arrives at a node that is down."""
+    return NOTHING
+
+
+def regions_of(scenario: Scenario) -> list[str]:
+    """Region of every node."""
+    return [scenario.nodes[name].region or "" for name, group in scenario.numbering.items() for _ in group]
