@@ -18,6 +18,7 @@ from sim.consensus.protocols.effects import (
     Enter,
     Execute,
     Leave,
+    Return,
     Send,
     SetTimer,
     Timer,
@@ -127,11 +128,12 @@ class Cluster:
                 self.apply(node, replica.executed(height, self.answers.get(node, ANSWER)))
             case Enter(height, _, phase):
                 self.phases.setdefault((node, height), []).append(phase)
-                self.left.get(height, set()).discard(node)
             case Decide(height, _, value):
                 self.decided.setdefault(height, {})[node] = value
             case Certify(height, result):
                 self.certified.setdefault(height, {})[node] = result
+            case Return(height):
+                self.left[height].discard(node)
             case Leave(height):
                 self.left.setdefault(height, set()).add(node)
             case Advance(height):

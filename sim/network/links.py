@@ -77,6 +77,7 @@ class Links:
         self._ordinary = self._direct_delays if self._gossip is None else self._gossip.distances
         self._direct = Batches(lambda address, sender: (self._direct_delays(address, sender),), n)
         self._ordered = Batches(self._in_order, n)
+        self._tame = network.bandwidth is None and not network.partitions and not self._disruption.wild(-np.inf)
 
     def broadcast(self, now: float, sender: int, address: Address, size: int) -> Flight:
         """Send to all others.
@@ -95,7 +96,7 @@ class Links:
         if self._gossip is not None:
             return self._flooded(self._gossip, now, sender, address, size)
         others = self._wrapped[sender + 1 : sender + self._n]
-        if not self._plain(now):
+        if not (self._tame or self._plain(now)):
             return self._sent(now, sender, np.array(others, np.int64), address, size)
         if self._constant is not None:
             return Flight(others, [now + self._constant] * len(others), len(others))

@@ -78,13 +78,16 @@ class Certify(NamedTuple):
 
 
 class Leave(NamedTuple):
-    """The replica has not decided, and has left its last round or is stuck; it still adopts what others decided.
-
-    One that is stuck is back as soon as it enters another phase.
-    """
+    """The replica has not decided, and has left its last round or is stuck; it still adopts what others decided."""
 
     height: int
     round: int
+
+
+class Return(NamedTuple):
+    """The replica was stuck, and goes on."""
+
+    height: int
 
 
 class Advance(NamedTuple):
@@ -93,4 +96,4 @@ class Advance(NamedTuple):
     height: int
 
 
-Effect = Broadcast | Send | SetTimer | CancelTimer | Execute | Enter | Decide | Certify | Leave | Advance
+Effect = Broadcast | Send | SetTimer | CancelTimer | Execute | Enter | Decide | Certify | Leave | Return | Advance

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from sim.consensus.protocols.effects import Broadcast, CancelTimer, Timer
 from sim.consensus.protocols.messages import Certificate, Decision, Message, Value, ValueMessage
@@ -106,6 +106,19 @@ class Checkpoint(Message):
     state: tuple[int, Value, int | None]
 
 
+class Prepared(NamedTuple):
+    """A value with q prepares in a view."""
+
+    round: int
+    value: Value
+    votes: Votes
+
+    @property
+    def certificate(self) -> Certificate:
+        """The proof that others can check."""
+        return Certificate(self.round, self.value, self.votes.voters(self.value))
+
+
 class Pbft(Replica):
     """A PBFT replica."""
 
@@ -155,7 +168,7 @@ class Pbft(Replica):
         self.prepares: dict[int, Votes] = {}
         self.commits: dict[int, Votes] = {}
         self.changes: dict[int, dict[int, ViewChange]] = {}
-        self.prepared: Certificate | None = None
+        self.prepared: Prepared | None = None
         self.changing = self._opened = False
         self._repeats = 0
         self._stable = 0
@@ -248,12 +261,12 @@ class Pbft(Replica):
         if votes.power.get(value, 0) < self.quorum or (self.prepared and self.prepared.round == self.round):
             return
         if self._endorses(value):
-            self.prepared = Certificate(self.round, value, votes.voters(value))
+            self.prepared = Prepared(self.round, value, votes)
             self._enter("prepared")
             self._broadcast(Commit(self.height, self.round, self.node, value))
             self._check_committed(self.round)
         elif self._disowns(value):
-            self.prepared = Certificate(self.round, value, votes.voters(value))
+            self.prepared = Prepared(self.round, value, votes)
 
     def _on_commit(self, message: Commit) -> None:
         if self.commits[message.round].reaches(self.quorum, message.sender, message.value):
@@ -262,8 +275,10 @@ class Pbft(Replica):
     def _check_committed(self, view: int) -> None:
         """Decide on q commits: in this view once prepared, or if that will never be; in another, at once."""
         votes = self.commits[view]
+        if self.decided is not None or votes.total < self.quorum:
+            return
         value = next((value for value, power in votes.power.items() if power >= self.quorum), None)
-        if self.decided is not None or not isinstance(value, Value):
+        if not isinstance(value, Value):
             return
         here = view == self.round and not self.changing and not self.left
         prepared = self.prepared is not None and self.prepared.round == view
@@ -296,7 +311,8 @@ class Pbft(Replica):
         self._check_committed(past)
         if self.decided is None:
             self._start_timer()
-            self._broadcast(ViewChange(self.height, view, self.node, self.prepared))
+            certificate = self.prepared.certificate if self.prepared else None
+            self._broadcast(ViewChange(self.height, view, self.node, certificate))
 
     def _ready(self) -> bool:
         """Whether q replicas want the current view."""
@@ -367,7 +383,8 @@ class Pbft(Replica):
     def _checkpoint(self) -> None:
         closed = self._closed
         if closed is not None and self.height % self.setting.timing.checkpoint_interval == 0:
-            state = (closed.height, closed.value, closed.result)
+            decided, _, result = closed
+            state = (decided.height, decided.value, result)
             self._broadcast(Checkpoint(self.height, 0, self.node, state))
 
     def _on_checkpoint(self, message: Checkpoint) -> None:

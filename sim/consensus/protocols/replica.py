@@ -26,6 +26,7 @@ from sim.consensus.protocols.effects import (
     Enter,
     Execute,
     Leave,
+    Return,
     Send,
     SetTimer,
     Timer,
@@ -61,6 +62,8 @@ class Setting(NamedTuple):
         Rounds (views) of a height that it takes part in, from 0.
     timing
         Timeouts.
+    watched
+        Whether somebody wants to hear of every phase (`Enter`).
     """
 
     node: int
@@ -70,6 +73,7 @@ class Setting(NamedTuple):
     proposes: bool
     rounds: int
     timing: Timing
+    watched: bool = True
 
 
 class Transition(NamedTuple):
@@ -126,9 +130,10 @@ class Replica(ABC):
         self.decided: Decide | None = None
         self._final: Votes | Decision | None = None
         self._certified: int | None = None
-        self._closed: Decision | None = None
+        self._closed: tuple[Decide, Votes | Decision, int | None] | None = None
         self._result_votes = Votes(self.power)
-        self.done = False
+        self.done = self.stuck = False
+        self._watched = setting.watched
         self._asked = 0
         self._early: dict[int, list[Message]] = {}
         self._seen_at: dict[int, int] = {}
@@ -146,7 +151,7 @@ class Replica(ABC):
         """Begin a height; `leaders` has the leader of every round."""
         self.height, self.round, self.leaders = height, 0, leaders
         self.results = self.value = self.decided = self._final = self._certified = None
-        self.executing = self.left = self.done = False
+        self.executing = self.left = self.done = self.stuck = False
         self._result_votes = Votes(self.power)
         self._asked = 0
         self._begin()
@@ -268,7 +273,11 @@ class Replica(ABC):
         self._out.append(SetTimer(Timer(kind, self.height, self.round), seconds))
 
     def _enter(self, phase: str) -> None:
-        self._out.append(Enter(self.height, self.round, phase))
+        if self.stuck:
+            self.stuck = False
+            self._out.append(Return(self.height))
+        if self._watched:
+            self._out.append(Enter(self.height, self.round, phase))
 
     def _execute(self) -> None:
         if not self.executing:
@@ -297,6 +306,7 @@ class Replica(ABC):
     def _be_stuck(self) -> None:
         """Tell that nothing goes on, for want of others; whatever comes is still acted on."""
         self._enter("stuck")
+        self.stuck = True
         self._out.append(Leave(self.height, self.round))
 
     def _decide(self, round_: int, value: Value, final: Votes | Decision) -> None:
@@ -346,20 +356,19 @@ class Replica(ABC):
 
     def _close(self) -> None:
         self.done = True
-        self._closed = self._proof(closed=True)
+        assert self.decided is not None  # noqa: S101 -- a height is closed after its decision
+        assert self._final is not None  # noqa: S101
+        self._closed = (self.decided, self._final, self._certified)
         self._closing()
 
     def _advance(self) -> None:
         self._early = {height: kept for height, kept in self._early.items() if height > self.height}
         self._out.append(Advance(self.height + 1))
 
-    def _proof(self, *, closed: bool) -> Decision:
-        """Certificate of what this replica decided at its height."""
-        decided, final = self.decided, self._final
-        assert decided is not None  # noqa: S101 -- asked for only then
-        assert final is not None  # noqa: S101
+    def _proof(self, decided: Decide, final: Votes | Decision, result: int | None, *, closed: bool) -> Decision:
+        """Certificate of what this replica decided."""
         voters = final.voters if isinstance(final, Decision) else final.voters(decided.value)
-        return Decision(self.height, decided.round, self.node, decided.value, voters, self._certified, closed)
+        return Decision(decided.height, decided.round, self.node, decided.value, voters, result, closed)
 
     def _ask(self) -> None:
         """Ask for a decision, again and again and ever more rarely, until there is one or the height is closed."""
@@ -399,10 +408,11 @@ class Replica(ABC):
     def _answer(self, message: Message) -> None:
         if message.sender == self.node:
             return
-        if self._closed is not None and self._closed.height >= message.height:
-            self._out.append(Send((message.sender,), self._closed))
-        elif self.decided is not None and self.height == message.height:
-            self._out.append(Send((message.sender,), self._proof(closed=False)))
+        if self._closed is not None and self._closed[0].height >= message.height:
+            self._out.append(Send((message.sender,), self._proof(*self._closed, closed=True)))
+        elif self.decided is not None and self._final is not None and self.height == message.height:
+            proof = self._proof(self.decided, self._final, self._certified, closed=False)
+            self._out.append(Send((message.sender,), proof))
 
     def _on_decision(self, message: Decision) -> None:
         """Adopt a proven decision of this height or a later one."""
@@ -412,7 +422,7 @@ class Replica(ABC):
             return
         if message.height > self.height:
             self.height, self.round, self.decided = message.height, message.round, None
-            self.left = self.done = False
+            self.left = self.done = self.stuck = False
         certified = message.result is not None or message.closed
         self._certified = message.result
         if self.decided is None:

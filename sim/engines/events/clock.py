@@ -61,12 +61,10 @@ class Delivery(Event):
         times: Sequence[float],
         world: World,
     ) -> None:
-        super().__init__(clock)
-        self._ok, self._value = True, None
+        self.env, self._ok, self._value = clock, True, None  # Event's own, without its call
         self.message, self._receivers, self._times, self._world = message, receivers, times, world
         self._index, self._last = 0, len(receivers) - 1
-        self._again = self.callbacks
-        self._again.append(self._arrive)
+        self.callbacks = self._again = [self._arrive]
         clock.at(times[0], self)
 
     def _arrive(self, _: Event) -> None:

@@ -43,6 +43,8 @@ class Block:
     led: bool = False
     values: dict[int, Value] = field(default_factory=dict)
     results: dict[int, int] = field(default_factory=dict)
+    decided: set[Value] = field(default_factory=set)
+    certified: set[int] = field(default_factory=set)
     left: set[int] = field(default_factory=set)
     holding: int = 0
     known_at: float | None = None
@@ -51,12 +53,11 @@ class Block:
     @property
     def outcome(self) -> Outcome:
         """What became of it, from what honest replicas decided."""
-        certified = set(self.results.values())
-        if len(certified) > 1 or len(set(self.values.values())) > 1:
+        if len(self.certified) > 1 or len(self.decided) > 1:
             return Outcome.forked
-        if not certified:
+        if not self.certified:
             return Outcome.no_quorum
-        (result,) = certified
+        (result,) = self.certified
         power = self.answers.power
         fair = 0 <= result < len(power) and power[result] == power[0]
         return Outcome.agreed if fair else Outcome.wrong_result
@@ -66,7 +67,8 @@ class Block:
         """Honest nodes that did not compute what was agreed; 0 if nothing was."""
         if self.outcome != Outcome.agreed:
             return 0
-        return sum(self.answers.nodes) - self.answers.nodes[next(iter(self.results.values()))]
+        (result,) = self.certified
+        return sum(self.answers.nodes) - self.answers.nodes[result]
 
 
 class Over(NamedTuple):
@@ -121,11 +123,13 @@ class Ledger:
     def decided(self, node: int, block: Block, value: Value, round_: int) -> None:
         """An honest replica has seen q final votes for a value."""
         block.values[node] = value
+        block.decided.add(value)
         block.rounds = max(block.rounds, round_ + 1)
 
     def holds(self, node: int, block: Block, result: int, now: float) -> None:
         """An honest replica has a result with q votes."""
         block.results[node] = result
+        block.certified.add(result)
         block.holding += self._power[node]
         if block.known_at is None and block.holding >= self._enough:
             block.known_at = now
@@ -134,12 +138,11 @@ class Ledger:
         """Look for a violation of safety in what a node has just decided."""
         if self.violation is not None:
             return
-        for kept in (block.values, block.results):
-            other = next((n for n, chosen in kept.items() if node in kept and chosen != kept[node]), None)
-            if other is not None:
-                self.violation = Violation("agreement", block.height, now, (other, node))
-                return
-        if block.results.get(node, 0) < 0:
+        if len(block.decided) > 1 or len(block.certified) > 1:
+            kept = block.values if len(block.decided) > 1 else block.results
+            other = next(n for n, chosen in kept.items() if chosen != kept[node])
+            self.violation = Violation("agreement", block.height, now, (other, node))
+        elif block.results.get(node, 0) < 0:
             self.violation = Violation("validity", block.height, now, (node,))
 
     def advanced(self, node: int, height: int, now: float) -> None:
@@ -176,8 +179,7 @@ class Ledger:
             self.first += 1
             if block is not None:
                 self._over(Over(block, now))
-        lowest = min(self._at.values(), default=0)
-        if self.failed and min(self.failed) < lowest:
+        if self.failed and min(self.failed) < (lowest := min(self._at.values())):
             self.failed = {height for height in self.failed if height >= lowest}
 
     def hopeless(self, height: int) -> bool:

@@ -17,6 +17,7 @@ from sim.consensus.protocols.effects import (
     Enter,
     Execute,
     Leave,
+    Return,
     Send,
     SetTimer,
     Timer,
@@ -72,6 +73,7 @@ class Node:
             Decide: self._note_decision,
             Certify: self._note_certified,
             Leave: self._note_leaving,
+            Return: self._note_return,
             Advance: self._advance,
         }
 
@@ -206,9 +208,6 @@ class Node:
     # What the ledger and the trace hear.
 
     def _note_phase(self, effect: Enter) -> None:
-        block = self._block(effect.height)
-        if block is not None:
-            block.left.discard(self.number)
         if self.world.trace:
             self.world.trace.phase(self.world.clock.now, self.number, effect.height, effect.round, effect.phase)
 
@@ -233,6 +232,11 @@ class Node:
 
     def _note_leaving(self, effect: Leave) -> None:
         self.world.leave(self, effect.height)
+
+    def _note_return(self, effect: Return) -> None:
+        block = self._block(effect.height)
+        if block is not None:
+            block.left.discard(self.number)
 
     def _block(self, height: int) -> Block | None:
         return self.world.ledger.blocks.get(height)
@@ -298,3 +302,6 @@ class ByzantineNode(Node):
 
     def _note_leaving(self, effect: Leave) -> None:
         """Nor whether it has given up."""
+
+    def _note_return(self, effect: Return) -> None:
+        """Nor whether it is back."""

@@ -90,7 +90,8 @@ class World:
         self.nodes: list[Node] = []
         for name, group in self.scenario.numbering.items():
             for number in group:
-                setting = Setting(number, self.power, self.quorum, faults, self.proposes, self._rounds, timing)
+                watched = self.trace is not None
+                setting = Setting(number, self.power, self.quorum, faults, self.proposes, self._rounds, timing, watched)
                 kind = Node if number in honest else ByzantineNode
                 self.nodes.append(kind(self, make(setting), self.scenario.nodes[name]))
         phases = self.nodes[0].machine.messages
