@@ -11,7 +11,6 @@ from sim.consensus.protocols import PROTOCOLS
 from sim.consensus.protocols.effects import (
     Advance,
     Broadcast,
-    CancelTimer,
     Certify,
     Decide,
     Effect,
@@ -122,8 +121,6 @@ class Cluster:
                 self.send(node, receivers, message)
             case SetTimer(timer, seconds):
                 self.timers[node, timer.kind] = (self.now + seconds, timer)
-            case CancelTimer(kind):
-                self.timers.pop((node, kind), None)
             case Execute(height):
                 self.apply(node, replica.executed(height, self.answers.get(node, ANSWER)))
             case Enter(height, _, phase):

@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError
 import sim
 from sim.cli.merge import merge
 from sim.cli.plot import plot
+from sim.cli.protocols import protocols
 from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
@@ -35,7 +36,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
-for command in (run, sweep, results, plot, merge, schema):
+for command in (run, sweep, results, plot, merge, protocols, schema):
     app.command(command)
 
 

@@ -24,6 +24,7 @@ def run(
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
     fail_above: str | None = None,
     trace: str | None = None,
+    files_anywhere: bool = False,
 ) -> int:
     """Answer a scenario: how often its blocks fail, and why.
 
@@ -45,6 +46,8 @@ def run(
         Exit with code 3 if a block fails with a higher probability than this: 1e-6.
     trace
         Write everything that happens to this file, as JSON Lines (events engine): every message, timer and decision.
+    files_anywhere
+        Let the scenario name files (GraphML) outside its folder.
     """
     from sim.base.errors import EngineError, Problem
     from sim.cli.progress import Progress
@@ -55,7 +58,7 @@ def run(
 
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
     source = (scenario, set_ or (), settings(engine=engine, blocks=blocks, seed=seed))
-    loaded = load_scenario(*source)
+    loaded = load_scenario(*source, files_anywhere=files_anywhere)
     _check_trace(trace, scenario)
     total = loaded.run.blocks
     try:

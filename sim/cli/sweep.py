@@ -32,6 +32,7 @@ def sweep(
     workers: str | None = None,
     scheduler: str | None = None,
     dry_run: bool = False,
+    files_anywhere: bool = False,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
 ) -> int:
     """Run every point of a scenario's sweep, and keep the results.
@@ -58,6 +59,8 @@ def sweep(
         Run on a Dask cluster: tcp://HOST:PORT (extra `cluster`); such a port runs any code, so keep it private.
     dry_run
         Only print the points, the work and an estimate of the time.
+    files_anywhere
+        Let the scenario name files (GraphML) outside its folder.
     format
         What to print at the end: a table for people, or JSON for scripts.
     """
@@ -66,7 +69,7 @@ def sweep(
     stopping = (limits or Limits()).stopping()
     wanted = number(workers, "--workers", whole, "a whole number of processes")
     source = (scenario, set_ or (), settings(engine=engine, seed=seed))
-    points = list(load_grid(*source).points())
+    points = list(load_grid(*source, files_anywhere=files_anywhere).points())
     choices = _choices(points, source)
     if dry_run:
         from sim.cli.dry import tell

@@ -47,7 +47,7 @@ class Crash(FrozenModel):
         yield from super().cross_checks(fields, data)
         until = fields.get("until")
         if until is not None and until <= fields.get("at", -1):
-            yield Mistake(("until",), f"must be later than at ({fields['at']:g})", until)
+            yield Mistake(("until",), f"must be later than at ({fields['at']:g})", data["until"])
 
 
 class Faults(FrozenModel):

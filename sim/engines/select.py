@@ -62,9 +62,11 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
         if refusals[engine]:
             raise EngineError(f"the {engine} engine cannot answer this: {refusals[engine]}; {able[0]} can")
         return engine, "asked for"
-    if "events" in able and (scenario.network is not None or scenario.faults.timed):
-        what = "a network" if scenario.network is not None else "faults that need time"
-        return "events", f"the scenario has {what}"
+    if scenario.network is not None or scenario.faults.timed:
+        if "events" in able:
+            what = "a network" if scenario.network is not None else "faults that need time"
+            return "events", f"the scenario has {what}"
+        return able[0], f"the events engine cannot answer this: {refusals['events']}"
     if able[0] == "exact":
         return "exact", "it can answer this scenario, and is the cheapest that can"
     return able[0], f"the exact engine cannot answer this: {refusals['exact']}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sim.base.errors import Problem, ScenarioError
 from sim.base.fractions import WrittenFloat
 from sim.base.text import printable
+from sim.scenario.files import Home
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML, Node
@@ -49,6 +50,8 @@ class Document:
         Dotted path to `FILE:LINE:COLUMN`, or to the flag that set the value.
     keys
         The same for the key under which the value stands.
+    home
+        Where the scenario lies; None for one that came from no file.
     """
 
     tree: dict[str, Any]
@@ -56,6 +59,7 @@ class Document:
     keys: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
+    home: Home | None = None
 
     def locate(self, problem: Problem) -> Problem:
         """Return the problem with the place of its path, or of the nearest value above it."""

@@ -28,6 +28,7 @@ from sim.base.errors import Problem, ScenarioError
 from sim.base.model import FrozenModel, Mistake, problems_of
 from sim.base.text import shown
 from sim.scenario.document import Document
+from sim.scenario.files import fill_files
 from sim.scenario.schema import Scenario
 
 POINTS_MAX = 1_000_000
@@ -230,6 +231,8 @@ class Grid:
             self._scenario(())
         except ValidationError as error:
             return set(problems_of(error))
+        except ScenarioError as error:
+            return set(error.problems)
         return set()
 
     def _scenario(self, combination: Sequence[_Setting]) -> Scenario:
@@ -238,6 +241,8 @@ class Grid:
         for setting in combination:
             for path, value in setting.fields.items():
                 document.set(path, value, "")
+        if problems := fill_files(document.tree, self._document.home):
+            raise ScenarioError(problems)
         return Scenario.model_validate(document.tree)
 
     def _blamed(self, problem: Problem, combination: Sequence[_Setting]) -> Problem:

@@ -13,6 +13,7 @@ from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
 from sim.base.text import bounded
 from sim.scenario.document import Document, parse_value, read_document
+from sim.scenario.files import Home, fill_files
 from sim.scenario.grid import Grid
 from sim.scenario.schema import Scenario
 
@@ -24,6 +25,8 @@ def load_scenario(
     path: str | PathLike[str],
     overrides: Sequence[str] = (),
     flags: Mapping[str, tuple[str, Any]] | None = None,
+    *,
+    files_anywhere: bool = False,
 ) -> Scenario:
     """Read a scenario file and check it.
 
@@ -35,6 +38,8 @@ def load_scenario(
         `PATH=VALUE` each, with a dotted path and a YAML value: `nodes.gpu.count=40`.
     flags
         Path to (flag as the user wrote it, value), for command line flags that override a field.
+    files_anywhere
+        Whether files that the scenario names may lie outside its folder.
 
     Returns
     -------
@@ -52,7 +57,7 @@ def load_scenario(
     >>> scenario.node_count, scenario.election.quorum
     (40, 27)
     """
-    document, problems = open_document(path, overrides, flags)
+    document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere)
     return validated(document, problems)
 
 
@@ -60,6 +65,8 @@ def load_grid(
     path: str | PathLike[str],
     overrides: Sequence[str] = (),
     flags: Mapping[str, tuple[str, Any]] | None = None,
+    *,
+    files_anywhere: bool = False,
 ) -> Grid:
     """Read the sweep of a scenario file; parameters and errors as for `load_scenario`.
 
@@ -74,7 +81,7 @@ def load_grid(
     >>> len(grid)
     116
     """
-    document, problems = open_document(path, overrides, flags)
+    document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere)
     if problems:
         raise ScenarioError(problems)
     return Grid(document)
@@ -84,9 +91,12 @@ def open_document(
     path: str | PathLike[str],
     overrides: Sequence[str] = (),
     flags: Mapping[str, tuple[str, Any]] | None = None,
+    *,
+    files_anywhere: bool = False,
 ) -> tuple[Document, list[Problem]]:
     """Read a scenario file and apply overrides, without validating it (see `load_scenario`)."""
     document = read_document(Path(path))
+    document.home = Home(Path(path).parent, files_anywhere)
     problems = list(document.problems)
     for override in overrides:
         problems += _override(document, override)
@@ -124,7 +134,7 @@ def validated(document: Document, problems: Sequence[Problem] = ()) -> Scenario:
     ScenarioError
         There is any mistake.
     """
-    found = list(problems)
+    found = [*problems, *(document.locate(problem) for problem in fill_files(document.tree, document.home))]
     try:
         scenario = Scenario.model_validate(document.tree)
     except ValidationError as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sim.engines.timing import Timing
     from sim.sweeps.row import Row
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -24,7 +25,7 @@ def flat(row: Row) -> dict[str, Any]:
     Returns
     -------
     dict
-        Every row of a sweep has the same keys; what a row does not have is None.
+        Every row of a sweep has the same keys, apart from measures of time; what a row does not have is None.
     """
     result = row.result
     plain: dict[str, Any] = dict(row.coordinates)
@@ -40,7 +41,18 @@ def flat(row: Row) -> dict[str, Any]:
     for part in ("mean", "low", "high"):
         name = "diverged_per_block" + ("" if part == "mean" else f"_{part}")
         plain[name] = getattr(result.diverged_per_block, part) if result else None
+    if result and result.timing:
+        plain |= _timed(result.timing)
     return plain | {"error": row.error or None}
+
+
+def _timed(timing: Timing) -> dict[str, Any]:
+    """What an engine with time measured; a table has these columns where any of its rows has them."""
+    latency = timing.latency_s or {}
+    names = ("blocks_per_s", "rounds_per_block", "messages_per_block", "bytes_per_block", "simulated_s")
+    return {f"latency_{share}_s": latency.get(share) for share in ("p50", "p95", "p99")} | {
+        name: getattr(timing, name) for name in names
+    }
 
 
 def _free(key: str, row: Row) -> str:

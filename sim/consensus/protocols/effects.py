@@ -36,16 +36,13 @@ class Timer(NamedTuple):
 
 
 class SetTimer(NamedTuple):
-    """Call `expire` after that many seconds; it replaces an earlier timer of the same kind."""
+    """Call `expire` after that many seconds; it replaces an earlier timer of the same kind.
+
+    A timer is never cancelled: one that runs out when it means nothing any more has no effect.
+    """
 
     timer: Timer
     seconds: float
-
-
-class CancelTimer(NamedTuple):
-    """Forget the timer of that kind."""
-
-    kind: str
 
 
 class Execute(NamedTuple):
@@ -96,4 +93,4 @@ class Advance(NamedTuple):
     height: int
 
 
-Effect = Broadcast | Send | SetTimer | CancelTimer | Execute | Enter | Decide | Certify | Leave | Return | Advance
+Effect = Broadcast | Send | SetTimer | Execute | Enter | Decide | Certify | Leave | Return | Advance

@@ -25,7 +25,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from sim.consensus.protocols.effects import Broadcast, CancelTimer, Timer
+from sim.consensus.protocols.effects import Broadcast, Timer
 from sim.consensus.protocols.messages import Certificate, Decision, Message, Value, ValueMessage
 from sim.consensus.protocols.replica import RESULT_TRANSITIONS, Replica, Setting, Transition
 from sim.consensus.protocols.votes import Votes
@@ -283,7 +283,6 @@ class Pbft(Replica):
         here = view == self.round and not self.changing and not self.left
         prepared = self.prepared is not None and self.prepared.round == view
         if not here or self._disowns(value) or (prepared and self.value == value):
-            self._out.append(CancelTimer("view"))
             self._decide(view, value, votes)
 
     # Changing the view.

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from sim.consensus.protocols.effects import (
     Advance,
     Broadcast,
-    CancelTimer,
     Certify,
     Decide,
     Effect,
@@ -348,7 +347,6 @@ class Replica(ABC):
         if self.decided is None or self.done:
             return
         self._enter(phase)
-        self._out.append(CancelTimer("result"))
         self._out.append(Certify(self.height, self._certified))
         self._close()
 

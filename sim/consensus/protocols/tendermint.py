@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from sim.consensus.protocols.effects import Broadcast, CancelTimer, Timer
+from sim.consensus.protocols.effects import Broadcast, Timer
 from sim.consensus.protocols.messages import Fetch, Message, Value, ValueMessage
 from sim.consensus.protocols.replica import RESULT_TRANSITIONS, Replica, Setting, Transition
 from sim.consensus.protocols.votes import Votes
@@ -262,7 +262,6 @@ class Tendermint(Replica):
 
     def _precommit(self, value: Value | None) -> None:
         self.step = Step.precommit
-        self._out.append(CancelTimer("prevote"))
         self._enter("precommit")
         self._say(Precommit(self.height, self.round, self.node, value))
 
@@ -281,8 +280,6 @@ class Tendermint(Replica):
         proposal = self.proposed.get(round_)
         if proposal is not None and votes.power.get(proposal.value, 0) >= self.quorum:
             self._owe(round_, proposal.value)
-            for timer in ("repeat", "propose", "prevote", "precommit"):
-                self._out.append(CancelTimer(timer))
             self._decide(round_, proposal.value, votes)
         elif round_ == self.round and not self.left and ("precommit", round_) not in self._waits:
             self._waits.add(("precommit", round_))

@@ -11,6 +11,7 @@ from sim.consensus.protocols import PROTOCOLS
 from sim.engines.result import Result, counted_result
 from sim.network.links import memory_bytes
 from sim.network.schema import Network
+from sim.network.topology import GraphFile
 
 if TYPE_CHECKING:
     from sim.engines.events.measures import Measures
@@ -35,6 +36,9 @@ def refusal(scenario: Scenario) -> str | None:
         return f"protocol {protocol} cannot be run message by message yet (it has {', '.join(known)})"
     if sum(scenario.faults.of(name) for name in scenario.nodes) == scenario.node_count:
         return "no node is honest, so nobody decides anything"
+    topology = scenario.network.topology if scenario.network else None
+    if isinstance(topology, GraphFile) and topology.edges is None:
+        return "its graph file has not been read (load_scenario reads it)"
     if scenario.run.blocks > BLOCKS_MAX:
         return f"{scenario.run.blocks:,} blocks are too many to simulate message by message (at most {BLOCKS_MAX:,})"
     need, have = memory_needed(scenario), machine_memory()

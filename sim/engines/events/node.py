@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from simpy import Resource
@@ -10,7 +11,6 @@ from sim.consensus.attackers import Attacker
 from sim.consensus.protocols.effects import (
     Advance,
     Broadcast,
-    CancelTimer,
     Certify,
     Decide,
     Effect,
@@ -61,13 +61,14 @@ class Node:
         self._resource = Resource(world.clock, self._devices)
         self._epoch = 0
         self._executing: set[int] = set()
+        self._next: deque[tuple[Callable[[int], None], int]] = deque()
+        self._busy = False
         self._timers: dict[str, tuple[float, Timer]] = {}
         self._waking: dict[str, float] = {}
         self._do: dict[type[Effect], Callable[..., None]] = {
             Broadcast: self._broadcast,
             Send: self._send,
             SetTimer: self._set_timer,
-            CancelTimer: self._cancel_timer,
             Execute: self._execute,
             Enter: self._note_phase,
             Decide: self._note_decision,
@@ -89,8 +90,8 @@ class Node:
         self.carry_out(self.machine.enter(height, leaders))
 
     def skip(self, height: int) -> None:
-        """Pass over a height that has failed for everybody."""
-        self.world.advance(self, height + 1)
+        """Pass over a height that has failed for everybody, or begin the first one."""
+        self.carry_out((Advance(height + 1),))
 
     def close(self, height: int) -> None:
         """Close a height that has failed for everybody."""
@@ -109,21 +110,24 @@ class Node:
         self.up = True
         again, self._executing = self._executing, set()
         if self.machine.height == 0:
-            self.world.advance(self, 1)
+            self.skip(0)
             return
         self.carry_out(self.machine.resume())
-        for height in again:
-            self._execute(Execute(height))
-        if self.height > self.machine.height:
-            self.world.advance(self, self.height)
+        self.carry_out([Execute(height) for height in sorted(again)])
 
     # What goes out.
 
     def carry_out(self, effects: Sequence[Effect]) -> None:
-        """Do what the machine asks for."""
+        """Do what the machine asks for, and after it what that has made possible."""
         do = self._do
         for effect in effects:
             do[type(effect)](effect)
+        if self._next and not self._busy:
+            self._busy = True
+            while self._next:
+                action, height = self._next.popleft()
+                action(height)
+            self._busy = False
 
     def _broadcast(self, effect: Broadcast) -> None:
         self.world.broadcast(self.number, effect.message, effect.copy)
@@ -132,7 +136,12 @@ class Node:
         self.world.send(self.number, effect.receivers, effect.message, effect.copy)
 
     def _advance(self, effect: Advance) -> None:
-        self.world.advance(self, effect.height)
+        self.world.closed(self, effect.height)
+        self.height = effect.height
+        self._next.append((self._begin, effect.height))
+
+    def _begin(self, height: int) -> None:
+        self.world.begin(self, height)
 
     # Timers: one pending event for each kind, moved on when it turns out to be early.
 
@@ -142,9 +151,6 @@ class Node:
         self._timers[kind] = (deadline, effect.timer)
         if self._waking.get(kind, deadline + 1) > deadline:
             self._wake_at(kind, deadline)
-
-    def _cancel_timer(self, effect: CancelTimer) -> None:
-        self._timers.pop(effect.kind, None)
 
     def _wake_at(self, kind: str, deadline: float) -> None:
         self._waking[kind] = deadline
@@ -161,26 +167,29 @@ class Node:
             self._wake_at(kind, deadline)
             return
         del self._timers[kind]
-        if self.world.trace and timer.height == self.machine.height:
+        effects = self.machine.expire(timer)
+        if effects and self.world.trace:
             self.world.trace.timeout(moment, self.number, timer)
-        self.carry_out(self.machine.expire(timer))
+        self.carry_out(effects)
 
     # Execution: every request of a block takes a device for a while.
 
     def _execute(self, effect: Execute) -> None:
+        if self._law is None:
+            self._next.append((self._executed, effect.height))
+            return
         self._executing.add(effect.height)
         self.world.working += 1
-        height, epoch, clock = effect.height, self._epoch, self.world.clock
-        if self._law is None:
-            clock.call_at(clock.now, lambda _: self._executed(height, epoch))
-        else:
-            clock.process(self._work(height, epoch))
+        self.world.clock.process(self._work(effect.height, self._epoch))
 
     def _work(self, height: int, epoch: int) -> Generator[Event]:
         clock = self.world.clock
         requests = range(self.world.scenario.workload.requests_per_block)
         yield clock.all_of([clock.process(self._request(height, request)) for request in requests])
-        self._executed(height, epoch)
+        if epoch == self._epoch:  # otherwise it was lost in a crash
+            self._executing.discard(height)
+            self._executed(height)
+            self.world.rested()
 
     def _request(self, height: int, request: int) -> Generator[Event]:
         assert self._law is not None  # noqa: S101 -- there is work only with a law
@@ -192,15 +201,11 @@ class Node:
             yield device
             yield self.world.clock.timeout(seconds)
 
-    def _executed(self, height: int, epoch: int) -> None:
-        if epoch != self._epoch:
-            return  # it was lost in a crash
-        self._executing.discard(height)
+    def _executed(self, height: int) -> None:
         results = self._results(height)
         if self.world.trace:
             self.world.trace.executed(self.world.clock.now, self.number, height, results)
         self.carry_out(self.machine.executed(height, results))
-        self.world.rested()
 
     def _results(self, height: int) -> tuple[int, ...]:
         return (self.world.answers(height).results[self.number],)

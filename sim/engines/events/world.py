@@ -113,7 +113,7 @@ class World:
         self.clock.call_at(0.0, lambda _: self._check_able())
         for node in self.nodes:
             if node.speaks:
-                self.clock.call_at(0.0, self._later(self._enter, node, 1))
+                self.clock.call_at(0.0, self._later(self.begin, node, 1))
 
     @staticmethod
     def _later(action: Callable[..., None], *arguments: object) -> Callable[[Event], None]:
@@ -172,16 +172,14 @@ class World:
         block = self.ledger.blocks.get(height)
         return block.answers if block else self._answers(height)
 
-    def advance(self, node: Node, height: int) -> None:
-        """A node wants to begin a height; it does so at once, but after all else that it is doing."""
-        node.height = height
+    def closed(self, node: Node, height: int) -> None:
+        """A node has closed all heights below one."""
         if node.honest:
             self.ledger.advanced(node.number, height, self.clock.now)
-        if height <= self.blocks:
-            self.clock.call_at(self.clock.now, self._later(self._enter, node, height))
 
-    def _enter(self, node: Node, height: int) -> None:
-        if not node.up or node.machine.height >= height:
+    def begin(self, node: Node, height: int) -> None:
+        """A node begins a height, if there is anything to do."""
+        if height > self.blocks or not node.up or node.machine.height >= height:
             return
         if height in self.ledger.failed:
             node.skip(height)

@@ -1,0 +1,79 @@
+"""Sweeps whose points are run message by message."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from sim import Stopping, load_scenario, run, sweep
+from sim.cli import execute
+from sim.sweeps.table import as_csv
+
+SCENARIO = """\
+nodes: {gpu: {count: 4, executor: {kind: gpu, nondeterminism: {rate: 0.2}}}}
+network: {latency: 0.05}
+run: {blocks: 40}
+sweep:
+  latency: {path: network.latency, values: [0.02, 0.08]}
+  protocol: {path: consensus.protocol, values: [pbft, tendermint]}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_sweep_gives_what_single_runs_give_whatever_the_workers(scenario: Path, tmp_path: Path, workers: int) -> None:
+    rows = sweep(scenario, tmp_path / "r.db", workers=workers)
+    assert [row.coordinates["protocol"] for row in rows] == ["pbft", "tendermint"] * 2
+    for row in rows:
+        assert row.result == run(row.scenario)
+        assert row.result is not None
+        assert row.result.timing is not None
+    again = sweep(scenario, tmp_path / "r.db", workers=workers)
+    assert again == rows
+
+
+def test_a_point_ends_at_the_failing_block_that_was_asked_for(scenario: Path, tmp_path: Path) -> None:
+    rows = sweep(scenario, tmp_path / "r.db", stopping=Stopping(max_blocks=1000, max_failures=5), workers=1)
+    for row in rows:
+        assert row.result is not None
+        assert row.result.block_failure.count == 5
+        assert row.result.blocks is not None
+        assert row.result.blocks < 1000
+        assert any("stopped at failing block 5" in warning for warning in row.result.warnings)
+        alone = run(row.scenario, blocks=row.result.blocks)
+        assert alone.outcomes == row.result.outcomes
+
+
+def test_the_table_has_what_was_measured(scenario: Path, tmp_path: Path) -> None:
+    rows = sweep(scenario, tmp_path / "r.db", workers=1)
+    (first, *_) = csv.DictReader(io.StringIO(as_csv(rows)))
+    assert rows[0].result is not None
+    assert rows[0].result.timing is not None
+    assert rows[0].result.timing.latency_s is not None
+    assert float(first["latency_p50_s"]) == rows[0].result.timing.latency_s["p50"]
+    assert float(first["messages_per_block"]) == 36
+    assert float(first["blocks_per_s"]) == rows[0].result.timing.blocks_per_s
+
+
+def test_a_dry_run_tells_the_work(scenario: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["sweep", str(scenario), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "0: latency = 0.02, protocol = 'pbft' (events)" in said
+    assert "4 points: 0 exact, 4 simulated (at most 160 blocks)" in said
+
+
+def test_the_curve_of_a_latency_sweep_is_drawn(scenario: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "c.png"
+    arguments = ["sweep", str(scenario), "--store", str(tmp_path / "r.db"), "--plot", str(picture), "--workers", "1"]
+    assert execute(arguments) == 0
+    assert picture.stat().st_size > 10_000
+    assert load_scenario(scenario).network is not None
