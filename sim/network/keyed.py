@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Arrays = tuple[NDArray[Any], ...]
 
 BATCH_NODES_MAX = 1024  # above it a row takes so long that batches no longer pay
+EAGER_NODES_MAX = 24  # up to it all rows cost hardly more than one
 KEPT = 8  # batches a cache keeps
 
 
@@ -126,7 +127,7 @@ class KeyedUniforms:
 
 
 class Batches:
-    """Rows by sender, made one at a time, or all together once a second sender asks for the same.
+    """Rows by sender, made one at a time, or all together once a second sender asks for the same; few, at once.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ class Batches:
     """
 
     def __init__(self, make: Callable[[Any, int | None], Arrays], n: int) -> None:
-        self._make, self._batched = make, n <= BATCH_NODES_MAX
+        self._make, self._batched, self._eager = make, n <= BATCH_NODES_MAX, n <= EAGER_NODES_MAX
         self._first: OrderedDict[Hashable, int] = OrderedDict()
         self._whole: OrderedDict[Hashable, Arrays] = OrderedDict()
 
@@ -156,7 +157,7 @@ class Batches:
         if whole is not None:
             self._whole.move_to_end(what)
         else:
-            if not self._batched or self._first.setdefault(what, sender) == sender:
+            if not self._eager and (not self._batched or self._first.setdefault(what, sender) == sender):
                 _forget(self._first)
                 return self._make(what, sender)
             whole = self._whole[what] = self._make(what, None)

@@ -91,6 +91,11 @@ def test_a_batch_is_made_once_when_a_second_sender_asks(monkeypatch: pytest.Monk
         table = np.arange(9).reshape(3, 3)
         return (table if sender is None else table[sender],)
 
+    few = Batches(make, 3)
+    assert few.row("x", 1)[0].tolist() == [3, 4, 5]
+    assert asked == [("x", None)]
+    asked.clear()
+    monkeypatch.setattr(keyed, "EAGER_NODES_MAX", 2)
     batches = Batches(make, 3)
     rows = [batches.row("x", sender)[0].tolist() for sender in (1, 1, 0, 2, 1)]
     assert rows == [[3, 4, 5], [3, 4, 5], [0, 1, 2], [6, 7, 8], [3, 4, 5]]

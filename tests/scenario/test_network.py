@@ -120,7 +120,7 @@ def test_a_graph_counts_by_its_content(graph: Path, tmp_path: Path) -> None:
 def test_a_sweep_over_files_reads_each(graph: Path) -> None:
     ids = [point.scenario.scenario_id for point in load_grid(graph).points()]
     assert len(set(ids)) == 2
-    with pytest.raises(ScenarioError, match="at graph = 'none': network.topology.file"):
+    with pytest.raises(ScenarioError, match=r"at graph = 'none': network\.topology\.file"):
         list(load_grid(graph, ["sweep.graph.values=[none]"]).points())
 
 
@@ -133,5 +133,5 @@ def test_a_file_outside_the_scenarios_folder_needs_leave(graph: Path, tmp_path: 
         load_scenario(moved)
     assert load_scenario(moved, files_anywhere=True).scenario_id == load_scenario(graph).scenario_id
     (inner / "link.graphml").symlink_to(tmp_path / "ring.graphml")
-    with pytest.raises(ScenarioError, match="network.topology.file"):
+    with pytest.raises(ScenarioError, match=r"network\.topology\.file"):
         load_scenario(moved, ["network.topology.file=link.graphml"])

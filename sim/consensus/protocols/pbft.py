@@ -181,6 +181,7 @@ class Pbft(Replica):
             NewView: self._on_new_view,
             Checkpoint: self._on_checkpoint,
         }
+        self._late |= {ViewChange: self._answer, Checkpoint: self._on_checkpoint}
 
     def _begin(self) -> None:
         self.prepares = defaultdict(self._votes)
@@ -250,6 +251,8 @@ class Pbft(Replica):
         self._check_committed(self.round)
 
     def _on_prepare(self, message: Prepare) -> None:
+        if self.prepared is not None and self.prepared.round == message.round:
+            return  # more of them change nothing
         if self.prepares[message.round].reaches(self.quorum, message.sender, message.value):
             self._check_prepared()
 
@@ -404,14 +407,6 @@ class Pbft(Replica):
             self._on_checkpoint(message)
         else:
             super()._ahead(message)
-
-    def _behind(self, message: Message) -> None:
-        if isinstance(message, ViewChange):
-            self._answer(message)
-        elif isinstance(message, Checkpoint):
-            self._on_checkpoint(message)
-        else:
-            super()._behind(message)
 
 
 def _latest(proof: Iterable[ViewChange]) -> Certificate | None:

@@ -139,10 +139,11 @@ class Replica(ABC):
         self._fetched = 0
         self._out: list[Effect] = []
         self._on: dict[type[Message], Callable[..., None]] = {
-            Fetch: self._on_fetch,
+            Fetch: self._answer,
             Decision: self._on_decision,
             ResultVote: self._on_result_vote,
         }
+        self._late: dict[type[Message], Callable[..., None]] = {Fetch: self._answer}
 
     # Inputs.
 
@@ -166,8 +167,8 @@ class Replica(ABC):
             self._on[type(message)](message)
         elif height > self.height:
             self._ahead(message)
-        else:
-            self._behind(message)
+        elif (answer := self._late.get(type(message))) is not None:
+            answer(message)
         return self._flush() if self._out else NOTHING
 
     def expire(self, timer: Timer) -> Sequence[Effect]:
@@ -395,15 +396,8 @@ class Replica(ABC):
                 self._fetched = self.height
                 self._out.append(Broadcast(Fetch(self.height, self.round, self.node)))
 
-    def _behind(self, message: Message) -> None:
-        """Answer a replica that is behind."""
-        if isinstance(message, Fetch):
-            self._answer(message)
-
-    def _on_fetch(self, message: Fetch) -> None:
-        self._answer(message)
-
     def _answer(self, message: Message) -> None:
+        """Prove to a replica that is behind what was decided."""
         if message.sender == self.node:
             return
         if self._closed is not None and self._closed[0].height >= message.height:

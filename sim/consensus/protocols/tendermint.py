@@ -120,6 +120,7 @@ class Tendermint(Replica):
         self._repeats = 0
         self._owed: _Owed | None = None
         self._on |= {Proposal: self._on_proposal, Prevote: self._on_prevote, Precommit: self._on_precommit}
+        self._late[Prevote] = self._pay
 
     def _begin(self) -> None:
         self.proposed = {}
@@ -372,9 +373,3 @@ class Tendermint(Replica):
             self._set_timer("commit", self.setting.timing.commit_timeout)
         else:
             self._advance()
-
-    def _behind(self, message: Message) -> None:
-        if isinstance(message, Prevote):
-            self._pay(message)
-        else:
-            super()._behind(message)

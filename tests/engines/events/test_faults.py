@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -234,7 +235,7 @@ def test_a_long_execution_holds_its_device_when_the_next_block_comes() -> None:
     _, lines = traced(scenario)
     done = [line["t"] for line in of(lines, "executed", node=4)]
     assert done == sorted(done)
-    assert all(later - earlier >= 2 - 1e-9 for earlier, later in zip(done, done[1:], strict=False))
+    assert all(later - earlier >= 2 - 1e-9 for earlier, later in pairwise(done))
 
 
 def test_a_single_node_and_no_delay_end_too() -> None:

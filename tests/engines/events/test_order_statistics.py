@@ -43,7 +43,8 @@ class Expected:
 
     def quorum_of(self, arrivals: Times) -> Times:
         """When each node has q of them."""
-        return np.sort(arrivals, axis=0)[self.quorum - 1]
+        times: Times = np.sort(arrivals, axis=0)[self.quorum - 1]
+        return times
 
     def voted_on(self, height: int, decided: Times) -> Times:
         """When each node has a certified result."""
