@@ -68,8 +68,8 @@ class Decision(Message):
     ----------
     value, voters
         What was decided, and who cast the final votes.
-    result
-        The certified result, if there is one (under `propose` it is in the value).
+    result, backers
+        The certified result and who voted for it, if there is one (under `propose` it is in the value).
     closed
         Whether the sender has closed that height.
     """
@@ -79,12 +79,13 @@ class Decision(Message):
     value: Value
     voters: tuple[int, ...]
     result: int | None
+    backers: tuple[int, ...]
     closed: bool
 
     @property
     def weight(self) -> int:
-        """The votes of its certificate."""
-        return len(self.voters)
+        """The votes of its certificates."""
+        return len(self.voters) + len(self.backers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,8 @@ class Pbft(Replica):
             NewView: self._on_new_view,
             Checkpoint: self._on_checkpoint,
         }
-        self._late |= {ViewChange: self._answer, Checkpoint: self._on_checkpoint}
+        self._late[ViewChange] = self._answer
+        self._late[Checkpoint] = self._on_checkpoint
 
     def _begin(self) -> None:
         self.prepares = defaultdict(self._votes)
@@ -385,8 +386,7 @@ class Pbft(Replica):
     def _checkpoint(self) -> None:
         closed = self._closed
         if closed is not None and self.height % self.setting.timing.checkpoint_interval == 0:
-            decided, _, result = closed
-            state = (decided.height, decided.value, result)
+            state = (closed.decided.height, closed.decided.value, closed.result)
             self._broadcast(Checkpoint(self.height, 0, self.node, state))
 
     def _on_checkpoint(self, message: Checkpoint) -> None:
@@ -400,7 +400,7 @@ class Pbft(Replica):
         if message.height > self.height or (message.height == self.height and not self.done):
             height, value, result = message.state
             voters = votes.voters(message.state)
-            self._on_decision(Decision(height, 0, message.sender, value, voters, result, closed=True))
+            self._on_decision(Decision(height, 0, message.sender, value, voters, result, voters, closed=True))
 
     def _ahead(self, message: Message) -> None:
         if isinstance(message, Checkpoint):

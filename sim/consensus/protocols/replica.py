@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sim.consensus.timing import Timing
 
 NOTHING: tuple[Effect, ...] = ()
-WINDOW = 200
+WINDOW = 16
 """Heights ahead of its own for which a replica keeps messages."""
 _ASK_GROWTH_MAX = 32
 
@@ -93,6 +93,22 @@ RESULT_TRANSITIONS = (
 """The phases that `certify` adds to every protocol."""
 
 
+class _Proven(NamedTuple):
+    """What a replica decided, and the votes that prove it: tallies, or who voted by another's word."""
+
+    decided: Decide
+    final: Votes | tuple[int, ...]
+    result: int | None
+    backing: Votes | tuple[int, ...]
+
+    def told(self, node: int, *, closed: bool) -> Decision:
+        """The message that proves it to others."""
+        height, round_, value = self.decided
+        voters = self.final if isinstance(self.final, tuple) else self.final.voters(value)
+        backers = self.backing if isinstance(self.backing, tuple) else self.backing.voters(self.result)
+        return Decision(height, round_, node, value, voters, self.result, backers, closed)
+
+
 class Replica(ABC):
     """One replica of a protocol: a state machine without clock, randomness or input and output.
 
@@ -127,9 +143,10 @@ class Replica(ABC):
         self.value: Value | None = None
         self.executing = self.left = False
         self.decided: Decide | None = None
-        self._final: Votes | Decision | None = None
+        self._final: Votes | tuple[int, ...] = ()
         self._certified: int | None = None
-        self._closed: tuple[Decide, Votes | Decision, int | None] | None = None
+        self._backing: Votes | tuple[int, ...] = ()
+        self._closed: _Proven | None = None
         self._result_votes = Votes(self.power)
         self.done = self.stuck = False
         self._watched = setting.watched
@@ -149,16 +166,22 @@ class Replica(ABC):
 
     def enter(self, height: int, leaders: Sequence[int]) -> Sequence[Effect]:
         """Begin a height; `leaders` has the leader of every round."""
-        self.height, self.round, self.leaders = height, 0, leaders
-        self.results = self.value = self.decided = self._final = self._certified = None
-        self.executing = self.left = self.done = self.stuck = False
-        self._result_votes = Votes(self.power)
-        self._asked = 0
+        self._move_to(height)
+        self.leaders = leaders
         self._begin()
         for message in self._early.pop(height, ()):
             if self.height == height:
                 self._on[type(message)](message)
         return self._flush()
+
+    def _move_to(self, height: int) -> None:
+        """Forget all that belongs to an earlier height."""
+        self.height, self.round = height, 0
+        self.results = self.value = self.decided = self._certified = None
+        self._final = self._backing = ()
+        self.executing = self.left = self.done = self.stuck = False
+        self._result_votes = Votes(self.power)
+        self._asked = 0
 
     def receive(self, message: Message) -> Sequence[Effect]:
         """Take a message, of any height."""
@@ -309,8 +332,8 @@ class Replica(ABC):
         self.stuck = True
         self._out.append(Leave(self.height, self.round))
 
-    def _decide(self, round_: int, value: Value, final: Votes | Decision) -> None:
-        """Take a decision: final votes that make q, or another replica's certificate."""
+    def _decide(self, round_: int, value: Value, final: Votes) -> None:
+        """Take a decision on final votes that make q."""
         self.decided, self._final = Decide(self.height, round_, value), final
         self.value = value
         self._enter("decided")
@@ -340,6 +363,7 @@ class Replica(ABC):
         best = votes.best()
         if best >= self.quorum:
             self._certified = next(result for result, power in votes.power.items() if power == best)  # type: ignore[assignment]
+            self._backing = votes
             self._leave_results("certified")
         elif best + self.all_power - votes.total < self.quorum:
             self._leave_results("uncertified")
@@ -355,19 +379,16 @@ class Replica(ABC):
 
     def _close(self) -> None:
         self.done = True
-        assert self.decided is not None  # noqa: S101 -- a height is closed after its decision
-        assert self._final is not None  # noqa: S101
-        self._closed = (self.decided, self._final, self._certified)
+        self._closed = self._proven()
         self._closing()
 
     def _advance(self) -> None:
         self._early = {height: kept for height, kept in self._early.items() if height > self.height}
         self._out.append(Advance(self.height + 1))
 
-    def _proof(self, decided: Decide, final: Votes | Decision, result: int | None, *, closed: bool) -> Decision:
-        """Certificate of what this replica decided."""
-        voters = final.voters if isinstance(final, Decision) else final.voters(decided.value)
-        return Decision(decided.height, decided.round, self.node, decided.value, voters, result, closed)
+    def _proven(self) -> _Proven:
+        assert self.decided is not None  # noqa: S101 -- called after a decision only
+        return _Proven(self.decided, self._final, self._certified, self._backing)
 
     def _ask(self) -> None:
         """Ask for a decision, again and again and ever more rarely, until there is one or the height is closed."""
@@ -400,29 +421,26 @@ class Replica(ABC):
         """Prove to a replica that is behind what was decided."""
         if message.sender == self.node:
             return
-        if self._closed is not None and self._closed[0].height >= message.height:
-            self._out.append(Send((message.sender,), self._proof(*self._closed, closed=True)))
-        elif self.decided is not None and self._final is not None and self.height == message.height:
-            proof = self._proof(self.decided, self._final, self._certified, closed=False)
-            self._out.append(Send((message.sender,), proof))
+        if self._closed is not None and self._closed.decided.height >= message.height:
+            self._out.append(Send((message.sender,), self._closed.told(self.node, closed=True)))
+        elif self.decided is not None and self.height == message.height:
+            self._out.append(Send((message.sender,), self._proven().told(self.node, closed=False)))
 
     def _on_decision(self, message: Decision) -> None:
         """Adopt a proven decision of this height or a later one."""
         if message.height < self.height or (message.height == self.height and self.done):
             return
-        if sum(self.power[voter] for voter in set(message.voters)) < self.quorum:
+        proofs = [message.voters] if message.result is None else [message.voters, message.backers]
+        if any(sum(self.power[voter] for voter in set(proof)) < self.quorum for proof in proofs):
             return
         if message.height > self.height:
-            self.height, self.round, self.decided = message.height, message.round, None
-            self.left = self.done = self.stuck = False
+            self._move_to(message.height)
+            self.round = message.round
         certified = message.result is not None or message.closed
-        self._certified = message.result
+        self._certified, self._backing = message.result, message.backers
         if self.decided is None:
-            self.decided, self._final, self.value = (
-                Decide(self.height, message.round, message.value),
-                message,
-                message.value,
-            )
+            self.decided, self.value = Decide(self.height, message.round, message.value), message.value
+            self._final = message.voters
             self._enter("decided")
             self._out.append(self.decided)
         if self.setting.proposes:

@@ -65,7 +65,7 @@ class Delivery(Event):
         self.message, self._receivers, self._times, self._world = message, receivers, times, world
         self._index, self._last = 0, len(receivers) - 1
         self._again: list[Callable[[Event], None]] = [self._arrive]
-        self.callbacks = self._again  # type: ignore[assignment]  # SimPy's list of callbacks is invariant
+        self.callbacks = self._again
         clock.at(times[0], self)
 
     def _arrive(self, _: Event) -> None:
@@ -73,7 +73,7 @@ class Delivery(Event):
         receiver = self._receivers[index]
         if index < self._last:
             self._index = index = index + 1
-            self.callbacks = self._again  # type: ignore[assignment]
+            self.callbacks = self._again
             clock = world.clock
             heappush(clock._queue, (self._times[index], NORMAL, next(clock._eid), self))  # noqa: SLF001 -- as `at` does
             effects = world.inbox[receiver](self.message)

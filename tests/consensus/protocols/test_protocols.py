@@ -151,9 +151,20 @@ def test_a_forged_decision_is_not_believed(protocol: str) -> None:
     cluster.start()
     false = Value(3, 0, 0, 9)
     for voters in ((3,), (3, 3, 3), (2, 3)):
-        cluster.inject(Decision(1, 0, 3, false, voters, None, closed=True), [0])
+        cluster.inject(Decision(1, 0, 3, false, voters, None, (), closed=True), [0])
     cluster.run()
     assert false not in cluster.decided[1].values()
+
+
+@pytest.mark.parametrize("protocol", BOTH)
+def test_a_result_is_adopted_only_with_its_votes(protocol: str) -> None:
+    from sim.consensus.protocols.messages import Decision, Value
+
+    for backers, adopted in (((0, 1, 2), True), ((0, 1), False), ((2, 2, 2), False)):
+        replica = Cluster(protocol, 4).replicas[3]
+        replica.enter(1, (0, 1, 2, 3))
+        replica.receive(Decision(1, 0, 0, Value(0, 0, 0, None), (0, 1, 2), 5, backers, closed=True))
+        assert replica.done == adopted
 
 
 @pytest.mark.parametrize("protocol", BOTH)
