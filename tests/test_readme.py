@@ -39,8 +39,12 @@ def test_the_main_job_runs_the_two_examples() -> None:
 
 
 def test_the_yaml_shown_is_a_valid_scenario() -> None:
-    (text,) = re.findall(r"^```yaml\n((?:.*\n)*?)```", README, re.MULTILINE)
-    assert validated(parse_document(text, "README.md")).node_count == 13
+    whole, parts = re.findall(r"^```yaml\n((?:.*\n)*?)```", README, re.MULTILINE)
+    assert validated(parse_document(whole, "README.md")).node_count == 13
+    nodes = "nodes: {gpu: {count: 13, executor: {kind: cpu}}}\nrun: {blocks: 20}\n"
+    timed = validated(parse_document(nodes + parts, "README.md"))
+    assert timed.network is not None
+    assert run(timed).engine == "events"
 
 
 @pytest.mark.parametrize(

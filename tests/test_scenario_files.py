@@ -48,6 +48,12 @@ CLAIMS = [
     ("fault_budget", [], "block_failure", "9.73e-05", 9.73391741342e-5),
     ("fault_budget", ["faults.byzantine=4"], "block_failure", "3.72e-04", 3.72237598059e-4),
     ("fault_budget", ["faults.byzantine=5"], "block_failure", None, 1.0),
+    ("message_by_message", [], "block_failure", "1.20e-02", 0.012),
+    ("message_by_message", ["run.engine=exact"], "block_failure", "9.73e-03", 9.73391741e-3),
+    ("healed_partition", [], "block_failure", "7.50e-02", 0.075),
+    ("fork_above_a_third", [], "forked", "4.55e-01", 0.455),
+    ("fork_above_a_third", ["consensus.fault_threshold=1/3", "faults.byzantine=2"], "block_failure", None, 0.0),
+    ("one_silent_too_many", [], "block_failure", None, 1.0),
     ("stake_weighted", [], "block_failure", None, 0.0),
     ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
 ]
@@ -79,6 +85,27 @@ def test_a_small_test_at_temperature_zero_sees_nothing() -> None:
     assert (1 - failure) ** 25 == pytest.approx(0.975, abs=1e-3)
 
 
+def test_what_runs_message_by_message_is_as_its_comment_says() -> None:
+    timing = {
+        path.stem: run(load_scenario(path)).timing for path in FOLDER.glob("*.yaml") if "network:" in path.read_text()
+    }
+    slow, split = timing["message_by_message"], timing["healed_partition"]
+    forked, silent = timing["fork_above_a_third"], timing["one_silent_too_many"]
+    assert slow is not None
+    assert slow.latency_s is not None
+    assert slow.latency_s["p50"] == pytest.approx(2.23, abs=0.005)
+    assert slow.messages_per_block == 468
+    assert slow.bytes_per_block == pytest.approx(1.29e6, rel=5e-3)
+    assert set(slow.causes) == {"divergence"}
+    assert split is not None
+    assert split.causes == {"partition": 15}
+    assert forked is not None
+    assert forked.first_violation is not None
+    assert forked.first_violation.height == 5
+    assert silent is not None
+    assert (silent.causes, silent.simulated_s) == ({"stall": 1_000_000}, 0)
+
+
 def test_large_validators_leave_the_others_behind() -> None:
     result = run(load_scenario(FOLDER / "stake_weighted.yaml"))
     assert result.diverged_per_block.mean == pytest.approx(0.004)
@@ -87,8 +114,8 @@ def test_large_validators_leave_the_others_behind() -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_simulation_confirms_every_scenario(path: Path) -> None:
     scenario = load_scenario(path)
-    if scenario.recorded:
-        pytest.skip("the same in every block: nothing to draw")
+    if scenario.recorded or scenario.network is not None:
+        pytest.skip("the same in every block, or run message by message")
     exact = run(scenario).block_failure.probability
     blocks = 10**7
     failures = run(scenario, engine="montecarlo", blocks=blocks).block_failure.count

@@ -58,6 +58,34 @@ class Limits:
         return rules
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Workers:
+    """Who works on a sweep.
+
+    Parameters
+    ----------
+    workers
+        Processes; by default one a processor.
+    scheduler
+        Run on a Dask cluster: tcp://HOST:PORT (extra `cluster`); such a port runs any code, so keep it private.
+    """
+
+    workers: str | None = None
+    scheduler: str | None = None
+
+    def number(self) -> int | None:
+        """Number of processes that was asked for.
+
+        Raises
+        ------
+        ScenarioError
+            It is no whole number.
+        """
+        found: int | None = number(self.workers, "--workers", whole, "a whole number of processes")
+        return found
+
+
 def settings(**given: str | None) -> dict[str, tuple[str, Any]]:
     """Turn flags of the `run` block into overrides: field to (the flag as written, its value).
 

@@ -22,7 +22,7 @@ _EXPLAINED = {
     "wrong_result": "another result is certified",
     "forked": "two results are certified",
 }
-_WIDTH_MIN = 80
+_WIDTH_MIN = 100
 
 
 def show(result: Result, scenario: Scenario, form: Literal["table", "json"]) -> None:

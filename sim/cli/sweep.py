@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sim.cli.flags import Limits, Override, number, settings, whole
+from sim.cli.flags import Limits, Override, Workers, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,7 @@ def sweep(
     engine: str | None = None,
     seed: str | None = None,
     limits: Limits | None = None,
-    workers: str | None = None,
-    scheduler: str | None = None,
+    work: Workers | None = None,
     dry_run: bool = False,
     files_anywhere: bool = False,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
@@ -53,10 +52,6 @@ def sweep(
         Who answers: auto, exact, montecarlo or events.
     seed
         Seed of the random streams.
-    workers
-        Processes; by default one a processor.
-    scheduler
-        Run on a Dask cluster: tcp://HOST:PORT (extra `cluster`); such a port runs any code, so keep it private.
     dry_run
         Only print the points, the work and an estimate of the time.
     files_anywhere
@@ -66,8 +61,8 @@ def sweep(
     """
     from sim.scenario.load import load_grid
 
-    stopping = (limits or Limits()).stopping()
-    wanted = number(workers, "--workers", whole, "a whole number of processes")
+    stopping, work = (limits or Limits()).stopping(), work or Workers()
+    wanted = work.number()
     source = (scenario, set_ or (), settings(engine=engine, seed=seed))
     points = list(load_grid(*source, files_anywhere=files_anywhere).points())
     choices = _choices(points, source)
@@ -78,7 +73,7 @@ def sweep(
         return 0
     path = Path(store) if store else _named_after(scenario)
     _check_picture(plot, scenario, path)
-    _run(choices, path, stopping, wanted, scheduler)
+    _run(choices, path, stopping, wanted, work.scheduler)
     return _show(path, plot, format)
 
 
