@@ -24,7 +24,7 @@ from sim.consensus.protocols.effects import (
 )
 from sim.consensus.protocols.replica import Replica, Setting
 from sim.consensus.rules import Consensus
-from sim.consensus.timing import Timing
+from sim.consensus.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +55,8 @@ class Cluster:
     answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     power: tuple[int, ...] = ()
     seed: int = 0
-    timing: Timing = field(default_factory=Timing)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    checkpoint_interval: int = 100
     heights: int = 1
     """Heights to run; later ones are not begun."""
     leaders: tuple[int, ...] = ()
@@ -88,7 +89,14 @@ class Cluster:
         make = PROTOCOLS.load(self.protocol)
         for node in range(self.n):
             setting = Setting(
-                node, self.power, self.quorum, self.faults, self.proposes, self.rounds or self.n, self.timing
+                node,
+                self.power,
+                self.quorum,
+                self.faults,
+                self.proposes,
+                self.rounds or self.n,
+                self.timeouts,
+                self.checkpoint_interval,
             )
             self.replicas.append(make(setting))
 

@@ -67,13 +67,13 @@ def _network(scenario: Scenario) -> dict[str, Any]:
 
 def _timeouts(scenario: Scenario) -> dict[str, Any]:
     from sim.consensus.protocols import PROTOCOLS
-    from sim.consensus.timing import Timing as Timeouts
+    from sim.consensus.timeouts import Timeouts
 
     consensus = scenario.consensus
     wanted = list(PROTOCOLS.load(consensus.protocol).timeouts)
     if consensus.result == "certify":
-        wanted.append("result_timeout")
-    plain = (consensus.timing or Timeouts()).model_dump()
+        wanted.append("result")
+    plain = (consensus.timeouts or Timeouts()).model_dump()
     return {name: plain[name] for name in wanted} | {"max_rounds": consensus.rounds_of(scenario.node_count)}
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
-from sim.consensus.timing import Timing
+from sim.consensus.timeouts import Timeouts
 
 
 class Consensus(FrozenModel):
@@ -33,8 +33,10 @@ class Consensus(FrozenModel):
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
     max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
-    timing: Timing | None = None
+    timeouts: Timeouts | None = None
     """Timeouts, message by message; left out, the defaults of each."""
+    checkpoint_interval: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """PBFT, message by message: heights between checkpoints; left out, 100."""
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -35,8 +35,8 @@ def test_the_table_has_the_measures_and_the_settings_behind_them(
     assert "by divergence" in said["failed"]
     assert "sigma: 0.4" in said["network"]
     assert "block_bytes 100000" in said["network"]
-    assert "view_timeout 4" in said["timeouts"]
-    assert "propose_timeout" not in said["timeouts"]
+    assert "view 4" in said["timeouts"]
+    assert "propose" not in said["timeouts"]
 
 
 def test_json_has_the_contract_and_the_timing(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,10 +62,10 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, old: str, new: str, li
 
 
 def test_timeouts_and_rounds_are_checked(tmp_path: Path) -> None:
-    said = wrong(tmp_path, "faults:", "consensus: {max_rounds: 0, timing: {view_timeout: 0, view_timeuot: 1}}\nfaults:")
+    said = wrong(tmp_path, "faults:", "consensus: {max_rounds: 0, timeouts: {view: 0, veiw: 1}}\nfaults:")
     assert "consensus.max_rounds: must be at least 1 (got 0)" in said
-    assert "consensus.timing.view_timeout: must be greater than 0 (got 0)" in said
-    assert "consensus.timing.view_timeuot: unknown key, did you mean view_timeout?" in said
+    assert "consensus.timeouts.view: must be greater than 0 (got 0)" in said
+    assert "consensus.timeouts.veiw: unknown key, did you mean view?" in said
 
 
 def test_scenarios_without_a_network_keep_their_ids() -> None:

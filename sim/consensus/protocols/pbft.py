@@ -154,7 +154,7 @@ class Pbft(Replica):
         ),
         *RESULT_TRANSITIONS,
     )
-    timeouts = ("view_timeout", "checkpoint_interval")
+    timeouts = ("view",)
     proposals = (PrePrepare, NewView)
     ballots = (Prepare, Commit)
 
@@ -200,7 +200,7 @@ class Pbft(Replica):
 
     def _start_timer(self) -> None:
         self._repeats = 0
-        self._set_timer("view", self.setting.timing.view_timeout * 2 ** min(self.round, _DOUBLINGS_MAX))
+        self._set_timer("view", self.setting.timeouts.view * 2 ** min(self.round, _DOUBLINGS_MAX))
 
     def _rearm(self) -> None:
         self._start_timer()
@@ -385,7 +385,7 @@ class Pbft(Replica):
 
     def _checkpoint(self) -> None:
         closed = self._closed
-        if closed is not None and self.height % self.setting.timing.checkpoint_interval == 0:
+        if closed is not None and self.height % self.setting.checkpoint_interval == 0:
             state = (closed.decided.height, closed.decided.value, closed.result)
             self._broadcast(Checkpoint(self.height, 0, self.node, state))
 

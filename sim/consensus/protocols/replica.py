@@ -36,7 +36,7 @@ from sim.consensus.protocols.votes import Votes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sim.consensus.timing import Timing
+    from sim.consensus.timeouts import Timeouts
 
 NOTHING: tuple[Effect, ...] = ()
 WINDOW = 16
@@ -59,8 +59,10 @@ class Setting(NamedTuple):
         Whether results are proposed by the leader (`propose`) rather than voted on after ordering (`certify`).
     rounds
         Rounds (views) of a height that it takes part in, from 0.
-    timing
-        Timeouts.
+    timeouts
+        How long to wait.
+    checkpoint_interval
+        Heights between checkpoints, for protocols that make them.
     watched
         Whether somebody wants to hear of every phase (`Enter`).
     """
@@ -71,7 +73,8 @@ class Setting(NamedTuple):
     faults: int
     proposes: bool
     rounds: int
-    timing: Timing
+    timeouts: Timeouts
+    checkpoint_interval: int
     watched: bool = True
 
 
@@ -122,7 +125,7 @@ class Replica(ABC):
     transitions: ClassVar[tuple[Transition, ...]]
     """The protocol's phases as data; its state diagram is drawn from them."""
     timeouts: ClassVar[tuple[str, ...]]
-    """Which fields of `Timing` it uses."""
+    """Which fields of `Timeouts` it uses."""
     proposals: ClassVar[tuple[type[ValueMessage], ...]]
     """Messages with which a leader puts a value to the vote."""
     ballots: ClassVar[tuple[type[Message], ...]]
@@ -241,7 +244,7 @@ class Replica(ABC):
         elif self.decided is None:
             self._rearm()
         elif self.results is not None:
-            self._set_timer("result", self.setting.timing.result_timeout)
+            self._set_timer("result", self.setting.timeouts.result)
         return self._flush()
 
     # What a protocol fills in.
@@ -350,7 +353,7 @@ class Replica(ABC):
         if self.decided is None:
             return
         self._enter("voted")
-        self._set_timer("result", self.setting.timing.result_timeout)
+        self._set_timer("result", self.setting.timeouts.result)
         self._broadcast(ResultVote(self.height, 0, self.node, result))
 
     def _on_result_vote(self, message: ResultVote) -> None:
@@ -395,7 +398,7 @@ class Replica(ABC):
         if self.decided is not None or not self.left:
             return
         self._out.append(Broadcast(Fetch(self.height, self.round, self.node), self._asked))
-        patience = self.setting.timing.result_timeout * min(2**self._asked, _ASK_GROWTH_MAX)
+        patience = self.setting.timeouts.result * min(2**self._asked, _ASK_GROWTH_MAX)
         self._asked += 1
         self._set_timer("ask", patience)
 

@@ -9,7 +9,7 @@ A locked replica prevotes for nothing else, unless a later round had a polka for
 decided, no other can be. The latest value that had a polka is the *valid* value; a proposer must propose it again, with
 the round of its polka, which lets replicas with older locks vote for it. A replica joins a later round from which it
 hears more than f others. Timeouts grow with every round, and between a decision and the next height there is
-`commit_timeout`.
+the commit timeout.
 
 **Here.** Proposers are given (`leaders`). Under `propose` the proposal carries the proposer's result; a replica
 executes before it prevotes, and votes for nil if its own result differs. It carries a valid value on all the same, and
@@ -97,7 +97,7 @@ class Tendermint(Replica):
         Transition("left", "another's proof", "decided"),
         *RESULT_TRANSITIONS,
     )
-    timeouts = ("propose_timeout", "prevote_timeout", "precommit_timeout", "timeout_growth", "commit_timeout")
+    timeouts = ("propose", "prevote", "precommit", "growth", "commit")
     proposals = (Proposal,)
     ballots = (Prevote, Precommit)
 
@@ -142,25 +142,25 @@ class Tendermint(Replica):
         if self.leader == self.node:
             self._propose()
         else:
-            self._set_timer("propose", self._timeout(self.setting.timing.propose_timeout))
+            self._set_timer("propose", self._timeout(self.setting.timeouts.propose))
         if round_ in self.proposed:
             self._consider()
         self._count_prevotes()
         self._count_precommits(round_)
 
     def _timeout(self, base: float) -> float:
-        return base + self.round * self.setting.timing.timeout_growth
+        return base + self.round * self.setting.timeouts.growth
 
     def _patience(self) -> float:
-        timing = self.setting.timing
-        phases = timing.propose_timeout + timing.prevote_timeout + timing.precommit_timeout
-        return 2 * (phases + 3 * self.round * timing.timeout_growth)
+        timeouts = self.setting.timeouts
+        phases = timeouts.propose + timeouts.prevote + timeouts.precommit
+        return 2 * (phases + 3 * self.round * timeouts.growth)
 
     def _rearm(self) -> None:
         self._waits.clear()
         self._set_timer("repeat", self._patience())
         if self.step == Step.propose and self.round not in self.proposed:
-            self._set_timer("propose", self._timeout(self.setting.timing.propose_timeout))
+            self._set_timer("propose", self._timeout(self.setting.timeouts.propose))
         self._count_prevotes()
         self._count_precommits(self.round)
 
@@ -250,7 +250,7 @@ class Tendermint(Replica):
             self._precommit(None)
         elif ("prevote", self.round) not in self._waits:
             self._waits.add(("prevote", self.round))
-            self._set_timer("prevote", self._timeout(self.setting.timing.prevote_timeout))
+            self._set_timer("prevote", self._timeout(self.setting.timeouts.prevote))
 
     def _polka(self, value: Value) -> None:
         """Act on q prevotes for the proposal: it is valid, and whoever agrees locks on it."""
@@ -284,7 +284,7 @@ class Tendermint(Replica):
             self._decide(round_, proposal.value, votes)
         elif round_ == self.round and not self.left and ("precommit", round_) not in self._waits:
             self._waits.add(("precommit", round_))
-            self._set_timer("precommit", self._timeout(self.setting.timing.precommit_timeout))
+            self._set_timer("precommit", self._timeout(self.setting.timeouts.precommit))
 
     def _owe(self, round_: int, value: Value) -> None:
         """A replica that decides before it has voted owes the others its votes: they may need them to decide."""
@@ -369,7 +369,7 @@ class Tendermint(Replica):
 
     def _closing(self) -> None:
         """Wait for late precommits before the next height."""
-        if self.setting.timing.commit_timeout:
-            self._set_timer("commit", self.setting.timing.commit_timeout)
+        if self.setting.timeouts.commit:
+            self._set_timer("commit", self.setting.timeouts.commit)
         else:
             self._advance()

@@ -8,7 +8,7 @@ from sim.base.members import numbers
 from sim.consensus.protocols import PROTOCOLS
 from sim.consensus.protocols.replica import NOTHING, Setting
 from sim.consensus.tally import Outcome
-from sim.consensus.timing import Timing
+from sim.consensus.timeouts import Timeouts
 from sim.engines.events.causes import Circumstances
 from sim.engines.events.clock import Clock, Delivery
 from sim.engines.events.draws import Leaders, answers_of, powers
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 ENGINE = "events"
+CHECKPOINT_INTERVAL = 100
 
 
 class World:
@@ -76,7 +77,7 @@ class World:
             self.quorum, frozenset(self.honest), self.proposes, bool(election.byzantine), self.network.partitions
         )
         self._leaders, self._answers = Leaders(self.power, seed, self._rounds), answers_of(scenario)
-        self._make_nodes(consensus.timing or Timing(), scenario.faults_tolerated)
+        self._make_nodes(scenario.faults_tolerated)
         self._able = {node.number for node in self.nodes if node.speaks}
         self.execution_draws = KeyedUniforms(named_key("execution", seed), self.n)
         self.lateness_draws = KeyedUniforms(named_key("lateness", seed), self.n)
@@ -84,14 +85,24 @@ class World:
         self._stop = self.clock.event()
         self._plan()
 
-    def _make_nodes(self, timing: Timing, faults: int) -> None:
-        make = PROTOCOLS.load(self.scenario.consensus.protocol)
+    def _make_nodes(self, faults: int) -> None:
+        consensus = self.scenario.consensus
+        make = PROTOCOLS.load(consensus.protocol)
         honest = set(self.honest)
         self.nodes: list[Node] = []
         for name, group in self.scenario.numbering.items():
             for number in group:
-                watched = self.trace is not None
-                setting = Setting(number, self.power, self.quorum, faults, self.proposes, self._rounds, timing, watched)
+                setting = Setting(
+                    number,
+                    self.power,
+                    self.quorum,
+                    faults,
+                    self.proposes,
+                    self._rounds,
+                    consensus.timeouts or Timeouts(),
+                    consensus.checkpoint_interval or CHECKPOINT_INTERVAL,
+                    self.trace is not None,
+                )
                 kind = Node if number in honest else ByzantineNode
                 self.nodes.append(kind(self, make(setting), self.scenario.nodes[name]))
         phases = self.nodes[0].machine.messages

@@ -9,7 +9,7 @@ from cluster import Cluster, Letter
 
 from sim.consensus.protocols.messages import Certificate, Value
 from sim.consensus.protocols.pbft import NewView, Prepare, PrePrepare, ViewChange
-from sim.consensus.timing import Timing
+from sim.consensus.timeouts import Timeouts
 
 ORDER = (0, 1, 2, 3)
 
@@ -122,7 +122,7 @@ def test_a_lost_view_change_is_sent_again() -> None:
 
 
 def test_timers_double_with_every_view() -> None:
-    cluster = Cluster("pbft", 7, leaders=tuple(range(7)), silent=frozenset({0, 1}), timing=Timing(view_timeout=1))
+    cluster = Cluster("pbft", 7, leaders=tuple(range(7)), silent=frozenset({0, 1}), timeouts=Timeouts(view=1))
     cluster.start()
     cluster.run()
     assert cluster.now == 1 + 2
@@ -130,7 +130,7 @@ def test_timers_double_with_every_view() -> None:
 
 
 def test_q_checkpoints_bring_a_replica_up_to_date() -> None:
-    cluster = Cluster("pbft", 4, leaders=ORDER, heights=5, proposes=True, timing=Timing(checkpoint_interval=4))
+    cluster = Cluster("pbft", 4, leaders=ORDER, heights=5, proposes=True, checkpoint_interval=4)
     cluster.loses = lambda letter: letter.receiver == 3 and letter.message.name != "checkpoint"
     cluster.start()
     cluster.run(until=lambda: cluster.reached[0] == 6)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.consensus.protocols import PROTOCOLS
-from sim.consensus.timing import Timing
+from sim.consensus.timeouts import Timeouts
 
 BOTH = ["pbft", "tendermint"]
 RESULTS = [False, True]
@@ -119,8 +119,7 @@ def test_no_side_with_a_quorum_decides_nothing_until_it_heals(protocol: str) -> 
 @pytest.mark.parametrize("proposes", RESULTS)
 @pytest.mark.parametrize("protocol", BOTH)
 def test_a_crashed_replica_catches_up(protocol: str, proposes: bool) -> None:
-    timing = Timing(checkpoint_interval=1000)
-    cluster = Cluster(protocol, 4, proposes=proposes, heights=12, leaders=(0, 1, 2, 3), timing=timing)
+    cluster = Cluster(protocol, 4, proposes=proposes, heights=12, leaders=(0, 1, 2, 3), checkpoint_interval=1000)
     cluster.start()
     cluster.crash(3)
     cluster.run(until=lambda: cluster.reached[0] == 8)
@@ -134,7 +133,7 @@ def test_a_crashed_replica_catches_up(protocol: str, proposes: bool) -> None:
 
 @pytest.mark.parametrize("protocol", BOTH)
 def test_a_replica_that_is_two_heights_behind_asks(protocol: str) -> None:
-    cluster = Cluster(protocol, 4, proposes=True, heights=6, leaders=(0, 1, 2, 3), timing=Timing(commit_timeout=0))
+    cluster = Cluster(protocol, 4, proposes=True, heights=6, leaders=(0, 1, 2, 3), timeouts=Timeouts(commit=0))
     cluster.loses = lambda letter: letter.receiver == 3 and letter.message.height <= 2 and cluster.reached[0] <= 2
     cluster.start()
     cluster.run(until=lambda: cluster.reached[3] > 2)
@@ -213,7 +212,7 @@ def test_certify_leaves_when_no_result_can_reach_the_quorum(protocol: str) -> No
 
 @pytest.mark.parametrize("protocol", BOTH)
 def test_certify_waits_for_missing_votes_until_its_timer(protocol: str) -> None:
-    cluster = Cluster(protocol, 4, answers={1: (1,)}, timing=Timing(result_timeout=5, commit_timeout=0))
+    cluster = Cluster(protocol, 4, answers={1: (1,)}, timeouts=Timeouts(result=5, commit=0))
     cluster.loses = lambda letter: letter.message.name == "result" and letter.message.sender == 3
     cluster.start()
     cluster.run()
@@ -250,7 +249,7 @@ def _eventful(protocol: str, seed: int) -> Cluster:
 
     draw = Random(seed)
     n = draw.choice([4, 5, 7])
-    timing = Timing(commit_timeout=draw.choice([0, 1]), checkpoint_interval=draw.choice([2, 100]))
+    timeouts = Timeouts(commit=draw.choice([0, 1]))
     cluster = Cluster(
         protocol,
         n,
@@ -258,7 +257,8 @@ def _eventful(protocol: str, seed: int) -> Cluster:
         rounds=draw.choice([1, 2, n]),
         heights=draw.choice([1, 5]),
         seed=seed,
-        timing=timing,
+        timeouts=timeouts,
+        checkpoint_interval=draw.choice([2, 100]),
     )
     cluster.silent = frozenset(draw.sample(range(n), draw.choice([0, 1, 1, 2])))
     if draw.random() < 0.5:

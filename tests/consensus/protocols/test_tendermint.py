@@ -7,11 +7,11 @@ from cluster import Cluster, Letter
 from sim.consensus.protocols.effects import SetTimer
 from sim.consensus.protocols.messages import Value
 from sim.consensus.protocols.tendermint import Precommit, Prevote, Proposal, Tendermint
-from sim.consensus.timing import Timing
+from sim.consensus.timeouts import Timeouts
 
 ORDER = (0, 1, 2, 3)
 BLOCK, OTHER = Value(0, 0, 0, None), Value(1, 1, 0, None)
-QUICK = Timing(commit_timeout=0)
+QUICK = Timeouts(commit=0)
 
 
 def replica(cluster: Cluster, node: int) -> Tendermint:
@@ -30,7 +30,7 @@ def test_a_valid_value_is_proposed_again_with_the_round_of_its_polka() -> None:
         unlocked = message.name == "proposal" and message.round == 0 and letter.receiver == 3
         return unlocked or (message.name == "precommit" and message.sender == 0)
 
-    cluster = Cluster("tendermint", 4, leaders=ORDER, timing=QUICK, loses=lost)
+    cluster = Cluster("tendermint", 4, leaders=ORDER, timeouts=QUICK, loses=lost)
     cluster.start()
     cluster.run(until=lambda: BLOCK in {replica(cluster, node).locked for node in (1, 2)})
     cluster.crash(0)
@@ -92,7 +92,7 @@ def test_a_carried_result_that_differs_from_the_proposers_own_is_proposed_but_no
 
 def test_an_equivocating_proposer_gets_no_two_blocks_decided() -> None:
     for seed in range(30):
-        cluster = Cluster("tendermint", 4, leaders=ORDER, silent=frozenset({0}), seed=seed, timing=QUICK)
+        cluster = Cluster("tendermint", 4, leaders=ORDER, silent=frozenset({0}), seed=seed, timeouts=QUICK)
         cluster.start()
         blocks = [BLOCK, Value(0, 0, 1, None)]
         for block, receivers in zip(blocks, ([1, 2], [3]), strict=True):
@@ -117,8 +117,8 @@ def test_a_replica_that_is_left_behind_joins_a_later_round() -> None:
 
 
 def test_timeouts_grow_with_every_round() -> None:
-    timing = Timing(propose_timeout=3, timeout_growth=0.5)
-    machine = replica(Cluster("tendermint", 4, leaders=ORDER, timing=timing), 3)
+    timeouts = Timeouts(propose=3, growth=0.5)
+    machine = replica(Cluster("tendermint", 4, leaders=ORDER, timeouts=timeouts), 3)
     waits = []
     machine.enter(1, ORDER)
     for round_ in (1, 2):
@@ -169,7 +169,7 @@ def test_lost_votes_are_repeated() -> None:
 
 
 def test_commit_timeout_lies_between_a_decision_and_the_next_height() -> None:
-    cluster = Cluster("tendermint", 4, leaders=ORDER, heights=3, proposes=True, timing=Timing(commit_timeout=2))
+    cluster = Cluster("tendermint", 4, leaders=ORDER, heights=3, proposes=True, timeouts=Timeouts(commit=2))
     cluster.start()
     cluster.run()
     assert cluster.now == 6

@@ -84,7 +84,7 @@ def test_decisions_come_when_the_order_statistics_say(protocol: str, result: str
     scenario = chain(
         n,
         executor={"seconds_per_request": EXECUTION_S},
-        consensus={"protocol": protocol, "result": result, "timing": {"view_timeout": 100.0, "propose_timeout": 100.0}},
+        consensus={"protocol": protocol, "result": result, "timeouts": {"view": 100.0, "propose": 100.0}},
         network={"latency": latency},
         run={"blocks": 6, "seed": 5},
     )

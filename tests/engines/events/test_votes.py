@@ -19,19 +19,19 @@ from sim.statistics.intervals import clopper_pearson
 
 PROTOCOLS = ["pbft", "tendermint"]
 PATIENT = {
-    "view_timeout": 100.0,
-    "propose_timeout": 100.0,
-    "prevote_timeout": 50.0,
-    "precommit_timeout": 50.0,
-    "commit_timeout": 1e3,  # so that those who were sent another block catch up before the next height
-    "result_timeout": 500.0,  # and before this one is given up
+    "view": 100.0,
+    "propose": 100.0,
+    "prevote": 50.0,
+    "precommit": 50.0,
+    "commit": 1e3,  # so that those who were sent another block catch up before the next height
+    "result": 500.0,  # and before this one is given up
 }
 
 
 def timed(scenario: Scenario, protocol: str, sigma: float = 0.8, **run_block: Any) -> Scenario:
     """The same scenario, message by message, with patient timers and scattered delays."""
     plain = scenario.model_dump(mode="python", exclude_none=True)
-    plain["consensus"] |= {"protocol": protocol, "timing": PATIENT}
+    plain["consensus"] |= {"protocol": protocol, "timeouts": PATIENT}
     plain["network"] = {"latency": {"kind": "lognormal", "median": 0.05, "sigma": sigma}}
     plain["run"] = {"blocks": 100, "seed": 1} | run_block
     return Scenario.model_validate(plain)
