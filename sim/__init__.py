@@ -11,8 +11,8 @@ The whole public API. Read a scenario, run it, look at the result::
 `run`               answer a scenario with the cheapest engine that can
 `sweep`             run every point of a scenario's sweep, and keep the results; gives `Row`s, ends by `Stopping`
 `plot`, `save`      draw rows as a matplotlib Axes, and write the picture
-`Result`            outcome probabilities; made of `Estimate` and `Mean`
-`Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Workload`, `Run`
+`Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
+`Scenario`          the schema; made of `NodeGroup`, `Consensus` (`Timeouts`), `Faults` (`Crash`), `Network`, `Workload`, `Run`
 `Cpu`, `Gpu`, `Recorded`            executors
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
 `SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`
@@ -27,14 +27,17 @@ from sim.base.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
-    from sim.consensus.faults import Faults
+    from sim.consensus.faults import Crash, Faults
     from sim.consensus.rules import Consensus
+    from sim.consensus.timeouts import Timeouts
     from sim.engines.result import Estimate, Mean, Result
     from sim.engines.select import run
+    from sim.engines.timing import Timing
     from sim.inference.difficulty.beta import Beta
     from sim.inference.difficulty.independent import Independent
     from sim.inference.difficulty.near_tie import NearTie
     from sim.inference.executors import Cpu, Gpu, Recorded
+    from sim.network.schema import Network
     from sim.plotting import plot, save
     from sim.scenario.load import load_scenario
     from sim.scenario.schema import NodeGroup, Run, Scenario, Workload
@@ -46,12 +49,14 @@ _WHERE = {
     "Beta": "sim.inference.difficulty.beta",
     "Consensus": "sim.consensus.rules",
     "Cpu": "sim.inference.executors",
+    "Crash": "sim.consensus.faults",
     "EngineError": "sim.base.errors",
     "Estimate": "sim.engines.result",
     "Faults": "sim.consensus.faults",
     "Gpu": "sim.inference.executors",
     "Independent": "sim.inference.difficulty.independent",
     "Mean": "sim.engines.result",
+    "Network": "sim.network.schema",
     "NearTie": "sim.inference.difficulty.near_tie",
     "NodeGroup": "sim.scenario.schema",
     "Recorded": "sim.inference.executors",
@@ -62,6 +67,8 @@ _WHERE = {
     "ScenarioError": "sim.base.errors",
     "SplitquorumError": "sim.base.errors",
     "Stopping": "sim.sweeps.stopping",
+    "Timeouts": "sim.consensus.timeouts",
+    "Timing": "sim.engines.timing",
     "Workload": "sim.scenario.schema",
     "load_scenario": "sim.scenario.load",
     "plot": "sim.plotting",
@@ -74,6 +81,7 @@ __all__ = [
     "Beta",
     "Consensus",
     "Cpu",
+    "Crash",
     "EngineError",
     "Estimate",
     "Faults",
@@ -81,6 +89,7 @@ __all__ = [
     "Independent",
     "Mean",
     "NearTie",
+    "Network",
     "NodeGroup",
     "Recorded",
     "Result",
@@ -90,6 +99,8 @@ __all__ = [
     "ScenarioError",
     "SplitquorumError",
     "Stopping",
+    "Timeouts",
+    "Timing",
     "Workload",
     "load_scenario",
     "plot",

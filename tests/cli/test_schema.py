@@ -27,6 +27,33 @@ GOOD: dict[str, dict[str, Any]] = {
         "run": {"engine": "exact", "blocks": 5, "seed": 0},
         "sweep": {"r": {"path": "nodes.a.count", "values": [4]}},
     },
+    "timed": {
+        "nodes": {
+            "a": {
+                "count": 4,
+                "devices": 2,
+                "region": "eu",
+                "executor": {"kind": "cpu", "seconds_per_request": {"kind": "normal", "mean": 1, "deviation": 0.2}},
+            }
+        },
+        "consensus": {"protocol": "tendermint", "max_rounds": 3, "timeouts": {"propose": 2}, "checkpoint_interval": 5},
+        "faults": {
+            "byzantine": 1,
+            "behaviour": "delay",
+            "delay": 0.5,
+            "crashes": [{"nodes": {"a": [0, 1]}, "at": 1, "until": 2}],
+        },
+        "network": {
+            "latency": {"kind": "regions", "between": {"eu": {"eu": 0.01}}},
+            "bandwidth": 1e7,
+            "topology": {"kind": "small_world", "neighbours": 2, "rewiring": 0.1},
+            "loss": 0.1,
+            "reordering": {"probability": 0.1, "delay": 1},
+            "partitions": [{"start": 1, "end": 2, "apart": [{"a": 2}]}],
+            "gst": {"time": 5, "extra": {"kind": "pareto", "minimum": 0.1, "shape": 2}},
+        },
+        "run": {"engine": "events"},
+    },
     "beta": {
         "nodes": {
             "a": {

@@ -25,6 +25,7 @@ MEMORY_SHARE = 0.5
 _BYTES_PER_VOTE = 110  # a dictionary entry in each of the phases' tallies, which grows in powers of two
 _BYTES_PER_FLIGHT = 90  # a receiver and a time, as Python objects, for each message on its way
 _BYTES_PER_NODE = 20_000
+_BYTES_PER_REQUEST = 2_500  # a SimPy process that waits for a device
 _PHASES = 4  # of a block, that are counted or on their way at the same time
 
 
@@ -44,8 +45,8 @@ def refusal(scenario: Scenario) -> str | None:
     need, have = memory_needed(scenario), machine_memory()
     if need > MEMORY_SHARE * have:
         return (
-            f"n^2 messages of {scenario.node_count:,} nodes need about {need / 2**30:,.1f} GiB of memory, "
-            f"more than {MEMORY_SHARE:.0%} of this machine's {have / 2**30:,.1f} GiB"
+            f"n^2 messages of {scenario.node_count:,} nodes, and their requests, need about {need / 2**30:,.1f} GiB of "
+            f"memory, more than {MEMORY_SHARE:.0%} of this machine's {have / 2**30:,.1f} GiB"
         )
     return None
 
@@ -58,6 +59,8 @@ def memory_needed(scenario: Scenario) -> int:
     """Bytes that a run needs at most, about."""
     n = scenario.node_count
     messages = n * n * (_BYTES_PER_VOTE + _BYTES_PER_FLIGHT) * _PHASES
+    if any(group.executor.seconds_per_request is not None for group in scenario.nodes.values()):
+        messages += n * scenario.workload.requests_per_block * _BYTES_PER_REQUEST
     return messages + n * _BYTES_PER_NODE + memory_bytes(n, scenario.network or Network()) + 8 * scenario.run.blocks
 
 

@@ -61,7 +61,7 @@ def test_a_chain_without_an_honest_node_is_refused() -> None:
 
 def test_a_run_that_cannot_fit_is_refused_before_anything_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     tracemalloc.start()
-    with pytest.raises(EngineError, match=r"n\^2 messages of 100,000 nodes need about .* GiB"):
+    with pytest.raises(EngineError, match=r"n\^2 messages of 100,000 nodes, and their requests, need about .* GiB"):
         choose(chain(100_000), "events")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -69,6 +69,8 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_taken(monkeypatch: 
     monkeypatch.setattr(engine, "machine_memory", lambda: 10_000_000)
     assert engine.refusal(chain(200)) is not None
     assert engine.refusal(chain(10)) is None
+    heavy = {"workload": {"requests_per_block": 10_000}, "executor": {"seconds_per_request": 1.0}}
+    assert engine.refusal(chain(10, **heavy)) is not None
 
 
 def test_the_estimate_of_memory_is_not_below_what_is_taken() -> None:
