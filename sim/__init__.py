@@ -12,7 +12,8 @@ The whole public API. Read a scenario, run it, look at the result::
 `sweep`             run every point of a scenario's sweep, and keep the results; gives `Row`s, ends by `Stopping`
 `plot`, `save`      draw rows as a matplotlib Axes, and write the picture
 `Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
-`Scenario`          the schema; made of `NodeGroup`, `Consensus` (`Timeouts`), `Faults` (`Crash`), `Network`, `Workload`, `Run`
+`Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Network`, `Workload`, `Run`
+`Timeouts`, `Crash` parts of `Consensus` and `Faults`
 `Cpu`, `Gpu`, `Recorded`            executors
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
 `SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`

@@ -3,9 +3,9 @@
 A replica works on one height at a time. Messages for later heights wait until it gets there. When it has decided, it
 executes the block and votes on what it computed (`certify`), or has done so before it voted (`propose`).
 
-**Catching up.** A replica that hears from more than f others that they are two heights ahead, that has come back, or
-that has left its last round, sends `Fetch`; whoever has decided what it asks for answers with `Decision`, a certificate
-of q final votes. A chain's state is a function of its last block, so one certificate closes all heights up to it.
+**Catching up.** A replica that hears more than f others two heights ahead, or one ahead for a while, that has come
+back, or that has left its last round, sends `Fetch`; whoever has decided what it asks for answers with `Decision`, a
+certificate of q final votes. A chain's state is a function of its last block, so one proof closes all heights before.
 
 **The vote on results** (`certify`). After ordering, a replica executes, then broadcasts one result vote. It leaves at q
 equal votes, when the missing ones can't make q, or at its timer.
@@ -42,6 +42,7 @@ NOTHING: tuple[Effect, ...] = ()
 WINDOW = 16
 """Heights ahead of its own for which a replica keeps messages."""
 _ASK_GROWTH_MAX = 32
+_GRACE_PART = 4  # of the result timeout: so those who are late for one block are in time for the next
 
 
 class Setting(NamedTuple):
@@ -88,10 +89,10 @@ class Transition(NamedTuple):
 
 RESULT_TRANSITIONS = (
     Transition("decided", "executed the block", "voted"),
-    Transition("decided", "q equal results", "certified"),
-    Transition("voted", "q equal results", "certified"),
-    Transition("decided", "no result can reach q", "uncertified"),
-    Transition("voted", "no result can reach q, or timer", "uncertified"),
+    Transition("decided", "q equal results, or another's proof", "certified"),
+    Transition("voted", "q equal results, or another's proof", "certified"),
+    Transition("decided", "no result can reach q, timer, or others went on", "uncertified"),
+    Transition("voted", "no result can reach q, timer, or others went on", "uncertified"),
 )
 """The phases that `certify` adds to every protocol."""
 
@@ -154,9 +155,11 @@ class Replica(ABC):
         self.done = self.stuck = False
         self._watched = setting.watched
         self._asked = 0
+        self._overtaken = False
+        self._grace = setting.timeouts.result / _GRACE_PART
         self._early: dict[int, list[Message]] = {}
         self._seen_at: dict[int, int] = {}
-        self._fetched = 0
+        self._highest = self._fetched = 0
         self._out: list[Effect] = []
         self._on: dict[type[Message], Callable[..., None]] = {
             Fetch: self._answer,
@@ -175,6 +178,8 @@ class Replica(ABC):
         for message in self._early.pop(height, ()):
             if self.height == height:
                 self._on[type(message)](message)
+        if self._highest > height == self.height and not self.done:
+            self._compare()
         return self._flush()
 
     def _move_to(self, height: int) -> None:
@@ -185,6 +190,7 @@ class Replica(ABC):
         self.executing = self.left = self.done = self.stuck = False
         self._result_votes = Votes(self.power)
         self._asked = 0
+        self._overtaken = False
 
     def receive(self, message: Message) -> Sequence[Effect]:
         """Take a message, of any height."""
@@ -204,6 +210,8 @@ class Replica(ABC):
                 self._leave_results("uncertified")
             elif timer.kind == "ask":
                 self._ask()
+            elif timer.kind == "overtaken":
+                self._ask_again()
             else:
                 self._expired(timer)
         return self._flush()
@@ -410,15 +418,34 @@ class Replica(ABC):
         if message.height > self.height + WINDOW:
             return
         self._early.setdefault(message.height, []).append(message)
-        far = self.height + 2
-        if message.height >= far > self._seen_at.get(message.sender, 0) and self._fetched < self.height:
+        if message.height > self._seen_at.get(message.sender, self.height):
             self._seen_at[message.sender] = message.height
-            if (
-                sum(self.power[sender] for sender, height in self._seen_at.items() if height >= far)
-                > self.setting.faults
-            ):
-                self._fetched = self.height
-                self._out.append(Broadcast(Fetch(self.height, self.round, self.node)))
+            self._highest = max(self._highest, message.height)
+            self._compare()
+
+    def _compare(self) -> None:
+        """See whether others are ahead: two heights, and one asks at once; one height, and one waits a while."""
+        if self._power_from(self.height + 2) > self.setting.faults:
+            self._fetch_once()
+        elif not self._overtaken and self._power_from(self.height + 1) > self.setting.faults:
+            self._overtaken = True
+            self._set_timer("overtaken", self._grace)
+
+    def _power_from(self, height: int) -> int:
+        """Power of the others that are known to have come as far as a height."""
+        return sum(self.power[sender] for sender, seen in self._seen_at.items() if seen >= height)
+
+    def _fetch_once(self) -> None:
+        if self._fetched < self.height:
+            self._fetched = self.height
+            self._out.append(Broadcast(Fetch(self.height, self.round, self.node)))
+
+    def _ask_again(self) -> None:
+        """More than f others have been a height ahead for a while: something has not come, so ask for it."""
+        if not self.done:
+            self._asked += 1
+            self._out.append(Broadcast(Fetch(self.height, self.round, self.node), self._asked))
+            self._set_timer("overtaken", self._grace)
 
     def _answer(self, message: Message) -> None:
         """Prove to a replica that is behind what was decided."""

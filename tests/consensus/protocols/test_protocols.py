@@ -143,6 +143,16 @@ def test_a_replica_that_is_two_heights_behind_asks(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", BOTH)
+def test_a_replica_that_is_one_height_behind_for_a_while_asks_before_its_timer(protocol: str) -> None:
+    cluster = Cluster(protocol, 4, heights=2, leaders=(0, 1, 2, 3), timeouts=Timeouts(result=8, commit=0))
+    cluster.loses = lambda letter: letter.receiver == 3 and letter.message.name == "result"
+    cluster.start()
+    cluster.run(until=lambda: cluster.reached[3] == 2)
+    assert cluster.now == 2, "a quarter of the result timeout"
+    assert cluster.certified[1][3] == ANSWER[0]
+
+
+@pytest.mark.parametrize("protocol", BOTH)
 def test_a_forged_decision_is_not_believed(protocol: str) -> None:
     from sim.consensus.protocols.messages import Decision, Value
 
