@@ -147,9 +147,9 @@ def test_a_replica_that_is_one_height_behind_for_a_while_asks_before_its_timer(p
     cluster = Cluster(protocol, 4, heights=2, leaders=(0, 1, 2, 3), timeouts=Timeouts(result=8, commit=0))
     cluster.loses = lambda letter: letter.receiver == 3 and letter.message.name == "result"
     cluster.start()
-    cluster.run(until=lambda: cluster.reached[3] == 2)
+    cluster.run(until=lambda: cluster.reached[3] == 3)
     assert cluster.now == 2, "a quarter of the result timeout"
-    assert cluster.certified[1][3] == ANSWER[0]
+    assert cluster.certified[2][3] == ANSWER[0]
 
 
 @pytest.mark.parametrize("protocol", BOTH)

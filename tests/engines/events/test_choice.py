@@ -69,7 +69,7 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_taken(monkeypatch: 
     monkeypatch.setattr(engine, "machine_memory", lambda: 10_000_000)
     assert engine.refusal(chain(200)) is not None
     assert engine.refusal(chain(10)) is None
-    heavy = {"workload": {"requests_per_block": 10_000}, "executor": {"seconds_per_request": 1.0}}
+    heavy: dict[str, Any] = {"workload": {"requests_per_block": 10_000}, "executor": {"seconds_per_request": 1.0}}
     assert engine.refusal(chain(10, **heavy)) is not None
 
 
