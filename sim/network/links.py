@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ class Links:
         self._pairs = PairDelays(network.latency, regions)
         self._constant = self._pairs.constant
         self._disruption = Disruption(network, numbering, self._uniforms, n)
-        graph = network.topology.graph(n, seed)
+        graph = self._graph = network.topology.graph(n, seed)
         self._gossip = None if graph is None else Gossip(graph, self._pairs, self._uniforms, self._disruption)
         self._free = [0.0] * n
         self._wrapped = [*range(n), *range(n)]
@@ -139,6 +139,35 @@ class Links:
             Seconds, shape (n, n) by sender and receiver; over a graph, along the shortest path.
         """
         return self._ordinary(address if self._gossip is None else self._gossip.flood(address, 0.0), None)
+
+    def parts(self, now: float, gone: Collection[int]) -> list[list[int]]:
+        """Parts of the network that will never hear from each other again.
+
+        Parameters
+        ----------
+        now
+            In seconds: what never heals and has started by then counts.
+        gone
+            Nodes that will never work again.
+
+        Returns
+        -------
+        list of list of int
+            All other nodes; those of a part can reach each other, directly or over others.
+        """
+        splits = [split for split in self._disruption.splits if split.end == np.inf and split.start <= now]
+        sides = [tuple(int(split.side[node]) for split in splits) for node in range(self._n)]
+        left = [node for node in range(self._n) if node not in gone]
+        if self._graph is None:
+            found: dict[tuple[int, ...], list[int]] = {}
+            for node in left:
+                found.setdefault(sides[node], []).append(node)
+            return list(found.values())
+        import networkx as nx
+
+        graph = nx.Graph(self._graph.subgraph(left))
+        graph.remove_edges_from([(one, other) for one, other in graph.edges if sides[one] != sides[other]])
+        return [sorted(part) for part in nx.connected_components(graph)]
 
     def _plain(self, now: float) -> bool:
         """Whether a message that leaves now takes its ordinary delay."""

@@ -299,7 +299,7 @@ class Pbft(Replica):
             self._out.append(Broadcast(self.changes[self.round][self.node], repeats))
             self._start_timer()
             self._repeats = repeats
-            if repeats == REPEATS_MAX:
+            if repeats >= REPEATS_MAX:
                 self._be_stuck()
         elif self.round + 1 == self.setting.rounds:
             self._leave()

@@ -159,6 +159,7 @@ class Replica(ABC):
         self._grace = setting.timeouts.result / _GRACE_PART
         self._early: dict[int, list[Message]] = {}
         self._seen_at: dict[int, int] = {}
+        self._answered: dict[int, tuple[int, int]] = {}
         self._highest = self._fetched = 0
         self._out: list[Effect] = []
         self._on: dict[type[Message], Callable[..., None]] = {
@@ -238,13 +239,18 @@ class Replica(ABC):
 
     def close(self, height: int) -> Sequence[Effect]:
         """The height has failed for everybody: drop all that belongs to it, and go on."""
-        if height == self.height:
+        if height == self.height and not self.done:
+            self.done = True
             self._advance()
         return self._flush()
 
     def resume(self) -> Sequence[Effect]:
         """Work again after a crash: ask what was missed, and set the timers that were lost."""
         self._out.append(Broadcast(Fetch(self.height, self.round, self.node)))
+        self._overtaken = False
+        if self.stuck:
+            self.stuck = False
+            self._out.append(Return(self.height))
         if self.done:
             self._closing()
         elif self.left and self.decided is None:
@@ -339,6 +345,8 @@ class Replica(ABC):
 
     def _be_stuck(self) -> None:
         """Tell that nothing goes on, for want of others; whatever comes is still acted on."""
+        if self.stuck:
+            return
         self._enter("stuck")
         self.stuck = True
         self._out.append(Leave(self.height, self.round))
@@ -452,9 +460,15 @@ class Replica(ABC):
         if message.sender == self.node:
             return
         if self._closed is not None and self._closed.decided.height >= message.height:
-            self._out.append(Send((message.sender,), self._closed.told(self.node, closed=True)))
+            proof = self._closed.told(self.node, closed=True)
         elif self.decided is not None and self.height == message.height:
-            self._out.append(Send((message.sender,), self._proven().told(self.node, closed=False)))
+            proof = self._proven().told(self.node, closed=False)
+        else:
+            return
+        height, times = self._answered.get(message.sender, (0, 0))
+        copy = times + 1 if height == proof.height else 0  # the last one may have been lost
+        self._answered[message.sender] = (proof.height, copy)
+        self._out.append(Send((message.sender,), proof, copy))
 
     def _on_decision(self, message: Decision) -> None:
         """Adopt a proven decision of this height or a later one."""

@@ -229,7 +229,7 @@ class Tendermint(Replica):
             self._join_later_round(message.round)
         elif message.round == self.round:
             self._count_prevotes()
-        elif message.round < self.round and self.round in self.proposed:
+        elif message.round < self.round and self.round in self.proposed and self.decided is None and not self.left:
             self._consider()
         else:
             self._join_later_round(message.round)
@@ -359,7 +359,7 @@ class Tendermint(Replica):
     def _repeat(self) -> None:
         """Nothing has happened for long: messages may have been lost."""
         self._repeats += 1
-        if self._repeats == REPEATS_MAX:
+        if self._repeats >= REPEATS_MAX:
             self._be_stuck()
         for message in [*self._own, Fetch(self.height, self.round, self.node)]:
             self._out.append(Broadcast(message, self._repeats))

@@ -119,5 +119,5 @@ class Stopped(KeyboardInterrupt):
 
 
 def _result(world: World) -> Result:
-    timing = world.measures.timing(world.clock.now, world.ledger.violation)
+    timing = world.measures.timing(world.ended, world.ledger.violation)
     return replace(counted_result(world.scenario, world.measures.counts), timing=timing)

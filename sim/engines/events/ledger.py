@@ -113,6 +113,8 @@ class Ledger:
         """The lowest height that is not over."""
         self.failed: set[int] = set()
         """Heights that failed for everybody, kept while a node may still come to them."""
+        self.gone: set[int] = set()
+        """Nodes that will never take part again."""
         self.violation: Violation | None = None
 
     def entered(self, node: int, block: Block, now: float) -> None:
@@ -190,7 +192,7 @@ class Ledger:
         here = [node for node in self.live if self._at[node] == height]
         if not here or any(node not in block.left for node in here):
             return False
-        if any(node in block.values for node in self.live):
+        if any(node not in self.gone for node in block.values):
             return False
         everybody = len(here) == len(self.live)
         return everybody or sum(self._power[node] for node in here) > self._votes - self._quorum

@@ -82,7 +82,7 @@ class Measures:
         return Counts(self._task, self._blocks, tuple(self._outcomes), self._diverged, self._squares)
 
     def timing(self, now: float, violation: Violation | None) -> Timing:
-        """Sum up, at a time."""
+        """Sum up, at the time when the last block was over."""
         agreed, blocks = self._outcomes[Outcome.agreed], max(self._blocks, 1)
         latencies = np.frombuffer(self._latencies) if self._latencies else None
         counted = [name for name in self._messages if name != _APART]

@@ -107,7 +107,6 @@ class Node:
 
     def recover(self) -> None:
         """Work again, with all that the machine knew."""
-        self.up = True
         again, self._executing = self._executing, set()
         if self.machine.height == 0:
             self.skip(0)
@@ -160,7 +159,7 @@ class Node:
         if self._waking.get(kind) != moment:
             return
         del self._waking[kind]
-        if kind not in self._timers:
+        if kind not in self._timers or self.world.finished:
             return
         deadline, timer = self._timers[kind]
         if deadline > moment:
@@ -282,10 +281,19 @@ class ByzantineNode(Node):
 
     def _send_bent(self, effect: Broadcast | Send) -> None:
         late = self._lateness(effect.message)
-        if isinstance(effect, Broadcast):
-            self.world.broadcast(self.number, effect.message, effect.copy, late)
+        if late:
+            clock = self.world.clock
+            clock.call_at(clock.now + late, lambda _: self._say(effect))
         else:
-            self.world.send(self.number, effect.receivers, effect.message, effect.copy, late)
+            self._say(effect)
+
+    def _say(self, effect: Broadcast | Send) -> None:
+        if not self.up or self.world.finished:
+            return
+        if isinstance(effect, Broadcast):
+            super()._broadcast(effect)
+        else:
+            super()._send(effect)
 
     def _lateness(self, message: Message) -> float:
         if self._late is None:

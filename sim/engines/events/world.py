@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sim.base.members import numbers
@@ -81,7 +82,10 @@ class World:
         self._able = {node.number for node in self.nodes if node.speaks}
         self.execution_draws = KeyedUniforms(named_key("execution", seed), self.n)
         self.lateness_draws = KeyedUniforms(named_key("lateness", seed), self.n)
+        self._gone: set[int] = set()
+        self._crashes: Counter[int] = Counter()
         self.flying = self.working = 0
+        self.ended = 0.0
         self._stop = self.clock.event()
         self._plan()
 
@@ -118,9 +122,7 @@ class World:
                     self.clock.call_at(crash.until, self._later(self._recover, number))
         for partition in self.network.partitions:
             if partition.end is None:
-                named = [numbers(side, self.scenario.numbering) for side in partition.apart]
-                rest = [node for node in range(self.n) if not any(node in side for side in named)]
-                self.clock.call_at(partition.start, self._later(self._cut, [*named, rest]))
+                self.clock.call_at(partition.start, self._later(self._separate))
         self.clock.call_at(0.0, lambda _: self._check_able())
         for node in self.nodes:
             if node.speaks:
@@ -132,22 +134,22 @@ class World:
 
     def run(self) -> None:
         """Run until all blocks are over."""
-        if self.measures.blocks < self.blocks:
+        if not self.finished:
             self.clock.run(until=self._stop)
 
     # What nodes ask for.
 
-    def broadcast(self, sender: int, message: Message, copy: int, late: float = 0.0) -> None:
+    def broadcast(self, sender: int, message: Message, copy: int) -> None:
         """Send a message to all others."""
-        now = self.clock.now + late
+        now = self.clock.now
         size = self._size(message)
         self._fly(message, self.links.broadcast(now, sender, self.address(message, copy), size), size)
 
-    def send(self, sender: int, receivers: Sequence[int], message: Message, copy: int, late: float = 0.0) -> None:
+    def send(self, sender: int, receivers: Sequence[int], message: Message, copy: int) -> None:
         """Send a message to some."""
         if not receivers:
             return
-        now = self.clock.now + late
+        now = self.clock.now
         size = self._size(message)
         self._fly(message, self.links.send(now, sender, receivers, self.address(message, copy), size), size)
 
@@ -166,16 +168,21 @@ class World:
             self.flying += 1
             Delivery(self.clock, message, flight.receivers, flight.times, self)
 
+    @property
+    def finished(self) -> bool:
+        """Whether all blocks are over; what is on its way still arrives, but no timer runs out any more."""
+        return self.measures.blocks >= self.blocks
+
     def landed(self) -> None:
         """The last copy of a message has arrived."""
         self.flying -= 1
-        if self.measures.blocks >= self.blocks:
+        if self.finished:
             self._end()
 
     def rested(self) -> None:
         """A node has no execution left to do."""
         self.working -= 1
-        if self.measures.blocks >= self.blocks:
+        if self.finished:
             self._end()
 
     def answers(self, height: int) -> Answers:
@@ -223,12 +230,17 @@ class World:
 
     def _close(self, height: int) -> None:
         """Close a height that has failed for everybody."""
+        if self._stop.triggered:
+            return
         for node in self.nodes:
             if node.up and node.speaks:
                 node.close(height)
 
     def _over(self, over: Over) -> None:
+        if self._stop.triggered:
+            return
         block = over.block
+        self.ended = over.time
         cause = None
         if block.outcome == Outcome.agreed:
             self.measures.agreed(block)
@@ -241,7 +253,7 @@ class World:
             self._report(self.measures)
         if self._failures is not None and self.measures.failures >= self._failures:
             self.blocks = self.measures.blocks
-        if self.measures.blocks >= self.blocks:
+        if self.finished:
             self._end()
 
     def _end(self) -> None:
@@ -253,8 +265,10 @@ class World:
 
     def _crash(self, number: int, forever: bool) -> None:  # noqa: FBT001 -- called by the calendar
         node = self.nodes[number]
+        self._crashes[number] += 1
         if forever:
-            self._able.discard(number)
+            self._gone.add(number)
+            self.ledger.gone.add(number)
         if node.up:
             self._note("crash", number)
             node.crash()
@@ -262,31 +276,42 @@ class World:
             self.links.down.add(number)
             if node.honest:
                 self.ledger.down(number, self.clock.now)
-        self._check_able()
+        if forever:
+            self._separate()
         self._check_all()
+        if self.finished:
+            self._end()
 
     def _recover(self, number: int) -> None:
+        self._crashes[number] -= 1
         node = self.nodes[number]
-        if node.up or number not in self._able:
+        if self._crashes[number]:
             return
         self._note("recover", number)
         self.links.down.discard(number)
+        node.up = True
+        if not node.speaks:
+            return
         self.inbox[number] = node.take
-        if node.honest:
+        if node.honest and number in self._able:
             self.ledger.up(number)
         node.recover()
         if node.machine.height in self.ledger.failed:
             node.close(node.machine.height)
 
-    def _cut(self, sides: Sequence[Sequence[int]]) -> None:
-        """The network is split for good: only the strongest side goes on."""
-        strongest = max(sides, key=lambda side: sum(self.power[node] for node in side if node in self._able))
-        for side in sides:
-            for number in side if side is not strongest else ():
-                self._able.discard(number)
+    def _separate(self) -> None:
+        """Some nodes are gone, or the network is split, for good: only the strongest part goes on."""
+        parts = self.links.parts(self.clock.now, self._gone)
+        strongest = max(
+            parts, key=lambda part: sum(self.power[node] for node in part if node in self._able), default=()
+        )
+        for number in sorted(self._able - set(strongest)):
+            self._able.discard(number)
+            self.ledger.gone.add(number)
+            if number not in self._gone:
                 self._note("cut", number)
-                if self.nodes[number].honest:
-                    self.ledger.down(number, self.clock.now)
+            if self.nodes[number].honest:
+                self.ledger.down(number, self.clock.now)
         self._check_able()
         self._check_all()
 
@@ -309,6 +334,7 @@ class World:
                 self._over(Over(block, self.clock.now))
                 height = block.height + 1
         rest = self.blocks - height + 1
+        self.ended = self.clock.now
         if self.trace and rest:
             self.trace.stalled(self.clock.now, height, rest)
         if rest:

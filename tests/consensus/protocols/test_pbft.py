@@ -146,3 +146,28 @@ def test_a_replica_without_the_block_decides_at_its_timer_on_the_commits_that_it
     assert 3 not in cluster.decided[1]
     cluster.run()
     assert cluster.decided[1][3] == Value(0, 0, 0, None)
+
+
+def test_a_new_view_carries_what_was_prepared_latest() -> None:
+    old, new = Value(0, 0, 0, None), Value(1, 1, 0, None)
+    proof = (
+        ViewChange(1, 2, 0, Certificate(0, old, (0, 1, 2))),
+        ViewChange(1, 2, 1, Certificate(1, new, (0, 1, 2))),
+        ViewChange(1, 2, 2, None),
+    )
+    for value, believed in ((old, False), (new, True)):
+        replica = Cluster("pbft", 4, leaders=ORDER).replicas[3]
+        replica.enter(1, ORDER)
+        assert bool(replica.receive(NewView(1, 2, 2, value, proof, votes=True))) == believed
+
+
+def test_a_replica_whose_result_differs_still_carries_the_certificate() -> None:
+    cluster = Cluster("pbft", 4, proposes=True, rounds=2, leaders=ORDER, answers={3: (7,)})
+    cluster.loses = lambda letter: letter.message.name == "commit"
+    cluster.start()
+    cluster.run(until=lambda: cluster.now > 0)
+    changes = {message.sender: message for message in cluster.sent if isinstance(message, ViewChange)}
+    cluster.run(until=lambda: len(cluster.left) > 0 or cluster.now > 10)
+    changes = {message.sender: message for message in cluster.sent if isinstance(message, ViewChange)}
+    assert changes[3].prepared is not None
+    assert changes[3].prepared.value == Value(0, 0, 0, 0)

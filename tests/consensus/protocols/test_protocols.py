@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.consensus.protocols import PROTOCOLS
+from sim.consensus.protocols.effects import SetTimer
 from sim.consensus.timeouts import Timeouts
 
 BOTH = ["pbft", "tendermint"]
@@ -285,3 +286,13 @@ def _eventful(protocol: str, seed: int) -> Cluster:
         cluster.recover(0)
     cluster.run(until=lambda: min(cluster.reached.values()) > cluster.heights or cluster.now > 600)
     return cluster
+
+
+@pytest.mark.parametrize("protocol", BOTH)
+def test_a_replica_that_comes_back_waits_for_results_no_longer_than_its_timer(protocol: str) -> None:
+    cluster = Cluster(protocol, 4)
+    cluster.loses = lambda letter: letter.message.name in {"result", "decision"}
+    cluster.start()
+    cluster.deliver_all()
+    effects = cluster.replicas[0].resume()
+    assert any(isinstance(effect, SetTimer) and effect.timer.kind == "result" for effect in effects)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster import Cluster, Letter
 
-from sim.consensus.protocols.effects import SetTimer
+from sim.consensus.protocols.effects import Broadcast, SetTimer, Timer
 from sim.consensus.protocols.messages import Value
 from sim.consensus.protocols.tendermint import Precommit, Prevote, Proposal, Tendermint
 from sim.consensus.timeouts import Timeouts
@@ -173,3 +173,16 @@ def test_commit_timeout_lies_between_a_decision_and_the_next_height() -> None:
     cluster.start()
     cluster.run()
     assert cluster.now == 6
+
+
+def test_a_replica_that_has_left_does_not_vote_again() -> None:
+    machine = replica(Cluster("tendermint", 4, leaders=ORDER, rounds=2), 3)
+    machine.enter(1, ORDER)
+    for sender in (0, 1):
+        machine.receive(Precommit(1, 1, sender, None))
+    machine.receive(Proposal(1, 1, 1, BLOCK, 0))
+    machine.receive(Precommit(1, 1, 2, None))
+    machine.expire(Timer("precommit", 1, 1))
+    assert machine.left
+    effects = [e for sender in (0, 1, 2) for e in machine.receive(Prevote(1, 0, sender, BLOCK))]
+    assert not any(isinstance(effect, Broadcast) for effect in effects)

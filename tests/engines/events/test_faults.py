@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timed import chain, of, traced
 
-from sim import run
+from sim import Scenario, run
 from sim.engines.events.engine import run_events
 
 PROTOCOLS = ["pbft", "tendermint"]
@@ -243,3 +243,70 @@ def test_a_single_node_and_no_delay_end_too() -> None:
     assert found.outcomes["agreed"].count == 3000
     assert found.timing is not None
     assert found.timing.blocks_per_s is None
+
+
+def test_crashes_at_one_moment_count_no_block_twice() -> None:
+    crashes = [{"nodes": {"a": [node]}, "at": 5.0} for node in (0, 1, 2)]
+    consensus = {"result": "propose", "timeouts": {"view": 1.0}}
+    for seed in range(20):
+        parts: dict[str, Any] = {
+            "faults": {"crashes": crashes},
+            "network": {"latency": 0.9},
+            "run": {"blocks": 3, "seed": seed},
+        }
+        found = run_events(chain(4, consensus=consensus, **parts))
+        assert found.blocks == 3
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_run_ends_though_timers_are_shorter_than_the_way_of_a_message(protocol: str) -> None:
+    timeouts = {"view": 0.08, "propose": 0.06, "prevote": 0.01, "precommit": 0.01, "result": 0.06}
+    found = run_events(chain(4, consensus={"protocol": protocol, "timeouts": timeouts}, network={"latency": 0.5}))
+    assert found.blocks == 10
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("seed", [8, 11, 21, 26])
+def test_a_run_ends_though_answers_are_lost(protocol: str, seed: int) -> None:
+    scenario = chain(4, consensus={"protocol": protocol}, network={"loss": 0.3}, run={"blocks": 3, "seed": seed})
+    assert run_events(scenario).blocks == 3
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_node_that_crashed_relays_cut_off_does_not_hold_the_chain_up(protocol: str) -> None:
+    scenario = chain(
+        13,
+        consensus={"protocol": protocol},
+        faults={"crashes": [{"nodes": {"a": [1, 3]}, "at": 1.0}]},
+        network={"topology": {"kind": "ring"}},
+        run={"blocks": 5},
+    )
+    found, lines = traced(scenario)
+    assert found.blocks == 5
+    assert [line["node"] for line in of(lines, "cut")] == [2]
+
+
+def test_a_crash_after_the_last_block_ends_the_run() -> None:
+    slow = {"count": 1, "executor": {"kind": "cpu", "seconds_per_request": 10.0}}
+    nodes = {"a": {"count": 3, "executor": {"kind": "cpu"}}, "slow": slow}
+    crash = {"crashes": [{"nodes": {"slow": 1}, "at": 5.0}]}
+    scenario = Scenario.model_validate({"nodes": nodes, "faults": crash, "network": {}, "run": {"blocks": 1}})
+    found = run_events(scenario)
+    assert found.outcomes["agreed"].count == 1
+    assert found.timing is not None
+    assert found.timing.simulated_s < 1, "what stragglers do after the last block takes no time"
+
+
+def test_an_execution_that_a_crash_cut_short_is_done_again() -> None:
+    crash = {"nodes": {"a": [0]}, "at": 1.0, "until": 3.0}
+    executor = {"seconds_per_request": 5.0}
+    scenario = chain(4, executor=executor, faults={"crashes": [crash]}, network={"latency": 0.01}, run={"blocks": 1})
+    _, lines = traced(scenario)
+    (done,) = of(lines, "executed", node=0)
+    assert done["t"] == pytest.approx(8.0)
+
+
+def test_a_node_that_crashes_again_while_it_is_down_stays_down() -> None:
+    crashes = [{"nodes": {"a": [0]}, "at": 1.0, "until": 3.0}, {"nodes": {"a": [0]}, "at": 2.0, "until": 9.0}]
+    _, lines = traced(chain(4, faults={"crashes": crashes}, run={"blocks": 60}))
+    assert [line["t"] for line in of(lines, "crash") + of(lines, "recover")] == [1.0, 9.0]
