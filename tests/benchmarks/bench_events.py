@@ -81,8 +81,7 @@ def test_a_message_costs_less_than_three_events_of_a_bare_loop(benchmark: Any, n
     print(f"\nn={n} {law}: {1 / ours:,.0f} messages a second, {bare / ours:.2f} of a bare SimPy loop")
     benchmark.extra_info["share_of_bare_loop"] = bare / ours
     benchmark.pedantic(lambda: run_events(chain(n, 2, law)), rounds=1)
-    small_rows = law != "constant" and n <= 16  # which cost as much to draw as long ones
-    assert bare / ours >= (0.3 if small_rows else 0.35)
+    assert bare / ours >= 0.35
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -258,6 +258,15 @@ def test_crashes_at_one_moment_count_no_block_twice() -> None:
         assert found.blocks == 3
 
 
+def test_what_arrives_at_the_moment_of_a_stall_counts_for_nothing() -> None:
+    crash = {"nodes": {"a": 2}, "at": 1.5}
+    parts: dict[str, Any] = {"faults": {"crashes": [crash]}, "network": {"latency": 0.5}, "run": {"blocks": 5}}
+    found = run_events(chain(4, consensus={"result": "propose"}, **parts))
+    assert found.blocks == 5
+    assert found.timing is not None
+    assert found.timing.causes == {"stall": 5}
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_run_ends_though_timers_are_shorter_than_the_way_of_a_message(protocol: str) -> None:
     timeouts = {"view": 0.08, "propose": 0.06, "prevote": 0.01, "precommit": 0.01, "result": 0.06}
