@@ -259,9 +259,9 @@ def test_crashes_at_one_moment_count_no_block_twice() -> None:
 
 
 def test_what_arrives_at_the_moment_of_a_stall_counts_for_nothing() -> None:
-    crash = {"nodes": {"a": 2}, "at": 1.5}
+    crash = {"nodes": {"a": [1]}, "at": 1.5}
     parts: dict[str, Any] = {"faults": {"crashes": [crash]}, "network": {"latency": 0.5}, "run": {"blocks": 5}}
-    found = run_events(chain(4, consensus={"result": "propose"}, **parts))
+    found = run_events(chain(2, consensus={"result": "propose"}, **parts))
     assert found.blocks == 5
     assert found.timing is not None
     assert found.timing.causes == {"stall": 5}
