@@ -22,7 +22,8 @@ from sim.consensus.protocols.effects import (
     SetTimer,
     Timer,
 )
-from sim.consensus.protocols.replica import Replica, Setting
+from sim.consensus.protocols.replica import Replica
+from sim.consensus.protocols.setting import Setting
 from sim.consensus.rules import Consensus
 from sim.consensus.timeouts import Timeouts
 

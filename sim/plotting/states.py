@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from sim.consensus.protocols.replica import Transition
+    from sim.consensus.protocols.transitions import Transition
 
 _COLUMN_IN, _ROW_IN, _LINE_IN = 1.9, 1.15, 0.19
 _BOX = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": "#222222", "linewidth": 1.0}

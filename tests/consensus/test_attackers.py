@@ -11,7 +11,7 @@ from sim.consensus.faults import Behaviour
 from sim.consensus.protocols.effects import Broadcast, Send
 from sim.consensus.protocols.messages import ResultVote, Value
 from sim.consensus.protocols.pbft import Commit, Pbft, Prepare, PrePrepare, ViewChange
-from sim.consensus.protocols.replica import Setting
+from sim.consensus.protocols.setting import Setting
 from sim.consensus.timeouts import Timeouts
 
 SPLIT = Answers((0, 0, 0, 1, 1, -1, -1), (3, 2), (3, 2))

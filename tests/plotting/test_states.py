@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.consensus.protocols import PROTOCOLS
-from sim.consensus.protocols.replica import Transition
+from sim.consensus.protocols.transitions import Transition
 from sim.plotting.states import state_diagram
 
 

@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from sim.consensus.protocols.effects import Broadcast, Timer
 from sim.consensus.protocols.messages import Certificate, Decision, Message, Value, ValueMessage
-from sim.consensus.protocols.replica import RESULT_TRANSITIONS, Replica, Setting, Transition
+from sim.consensus.protocols.replica import Replica
+from sim.consensus.protocols.setting import Setting
+from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
 from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
@@ -122,7 +124,6 @@ class Prepared(NamedTuple):
 class Pbft(Replica):
     """A PBFT replica."""
 
-    name = "pbft"
     transitions = (
         Transition("waiting", "pre-prepare", "pre-prepared"),
         Transition("pre-prepared", "q prepares", "prepared"),

@@ -31,70 +31,19 @@ from sim.consensus.protocols.effects import (
     Timer,
 )
 from sim.consensus.protocols.messages import Decision, Fetch, Message, ResultVote, Value, ValueMessage
+from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sim.consensus.timeouts import Timeouts
+    from sim.consensus.protocols.transitions import Transition
 
 NOTHING: tuple[Effect, ...] = ()
 WINDOW = 16
 """Heights ahead of its own for which a replica keeps messages."""
 _ASK_GROWTH_MAX = 32
 _GRACE_PART = 4  # of the result timeout: so those who are late for one block are in time for the next
-
-
-class Setting(NamedTuple):
-    """What a replica knows from the start.
-
-    Parameters
-    ----------
-    node
-        Its own number.
-    power
-        Voting power of every replica.
-    quorum, faults
-        q and f, in voting power.
-    proposes
-        Whether results are proposed by the leader (`propose`) rather than voted on after ordering (`certify`).
-    rounds
-        Rounds (views) of a height that it takes part in, from 0.
-    timeouts
-        How long to wait.
-    checkpoint_interval
-        Heights between checkpoints, for protocols that make them.
-    watched
-        Whether somebody wants to hear of every phase (`Enter`).
-    """
-
-    node: int
-    power: tuple[int, ...]
-    quorum: int
-    faults: int
-    proposes: bool
-    rounds: int
-    timeouts: Timeouts
-    checkpoint_interval: int
-    watched: bool = True
-
-
-class Transition(NamedTuple):
-    """An arrow of a state diagram: in phase `source`, on `event`, to phase `target`."""
-
-    source: str
-    event: str
-    target: str
-
-
-RESULT_TRANSITIONS = (
-    Transition("decided", "executed the block", "voted"),
-    Transition("decided", "q equal results, or another's proof", "certified"),
-    Transition("voted", "q equal results, or another's proof", "certified"),
-    Transition("decided", "no result can reach q, timer, or others went on", "uncertified"),
-    Transition("voted", "no result can reach q, timer, or others went on", "uncertified"),
-)
-"""The phases that `certify` adds to every protocol."""
 
 
 class _Proven(NamedTuple):
@@ -122,7 +71,6 @@ class Replica(ABC):
         What it knows from the start.
     """
 
-    name: ClassVar[str]
     transitions: ClassVar[tuple[Transition, ...]]
     """The protocol's phases as data; its state diagram is drawn from them."""
     timeouts: ClassVar[tuple[str, ...]]

@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from sim.consensus.protocols.effects import Broadcast, Timer
 from sim.consensus.protocols.messages import Fetch, Message, Value, ValueMessage
-from sim.consensus.protocols.replica import RESULT_TRANSITIONS, Replica, Setting, Transition
+from sim.consensus.protocols.replica import Replica
+from sim.consensus.protocols.setting import Setting
+from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
 from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
@@ -85,7 +87,6 @@ class _Owed(NamedTuple):
 class Tendermint(Replica):
     """A Tendermint replica."""
 
-    name = "tendermint"
     transitions = (
         Transition("propose", "proposal, or propose timer", "prevote"),
         Transition("prevote", "polka, q nil prevotes, or prevote timer", "precommit"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sim.base.members import numbers
 from sim.consensus.protocols import PROTOCOLS
-from sim.consensus.protocols.replica import NOTHING, Setting
+from sim.consensus.protocols.replica import NOTHING
+from sim.consensus.protocols.setting import Setting
 from sim.consensus.tally import Outcome
 from sim.consensus.timeouts import Timeouts
 from sim.engines.events.causes import Circumstances
