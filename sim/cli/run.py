@@ -49,7 +49,7 @@ def run(
     files_anywhere
         Let the scenario name files (GraphML) outside its folder.
     """
-    from sim.base.errors import EngineError, Problem
+    from sim.base.errors import EngineError, Problem, ScenarioError
     from sim.cli.progress import Progress
     from sim.cli.render import show
     from sim.engines.select import Interrupted
@@ -66,6 +66,8 @@ def run(
             result = run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total), trace=trace)
     except EngineError as error:
         raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
+    except ScenarioError as error:
+        raise located(error.problems[0], *source) from None
     except Interrupted as stop:
         _tell_interrupted(stop.result, loaded, format)
         raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, Strict
 
+from sim.base.errors import Problem, ScenarioError
 from sim.base.model import FrozenModel, Mistake, dumped
 from sim.base.registry import Registry
 
@@ -65,8 +66,10 @@ class Topology(FrozenModel, ABC):
 
         Raises
         ------
+        ScenarioError
+            No connected graph was found.
         ValueError
-            It fits n nodes badly, or no connected graph was found.
+            There are mistakes, or the file has not been read.
         """
         import networkx as nx
 
@@ -76,7 +79,8 @@ class Topology(FrozenModel, ABC):
             graph = self.drawn(n, ATTEMPTS * seed + attempt)
             if graph is None or nx.is_connected(graph):
                 return graph
-        raise ValueError(f"no connected graph in {ATTEMPTS} draws: the nodes need more links")
+        message = f"gave no connected graph in {ATTEMPTS} draws: the nodes need more links"
+        raise ScenarioError([Problem("network.topology", message)])
 
     @abstractmethod
     def drawn(self, n: int, seed: int) -> nx.Graph | None:

@@ -64,6 +64,8 @@ class Document:
     def locate(self, problem: Problem) -> Problem:
         """Return the problem with the place of its path, or of the nearest value above it."""
         path = problem.path
+        if problem.where:
+            return problem
         if problem.message.startswith("unknown key") and path in self.keys:
             return Problem(path, problem.message, problem.value, self.keys[path])
         while path and path not in self.places:

@@ -9,6 +9,7 @@ import networkx as nx
 import pytest
 from pydantic import ValidationError
 
+from sim.base.errors import ScenarioError
 from sim.base.model import problems_of
 from sim.network.latency import Regions
 from sim.network.schema import Network
@@ -193,7 +194,7 @@ def test_all_with_all_needs_no_graph() -> None:
 
 
 def test_a_graph_that_can_not_be_connected_says_so() -> None:
-    with pytest.raises(ValueError, match="no connected graph in 100 draws"):
+    with pytest.raises(ScenarioError, match="no connected graph in 100 draws"):
         topology(kind="erdos_renyi", edge_probability=0.001).graph(50, 1)
 
 

@@ -9,6 +9,7 @@ import networkx as nx
 import pytest
 
 from sim import Scenario, ScenarioError, load_scenario
+from sim.cli import execute
 from sim.scenario.load import load_grid
 
 BASE = """\
@@ -59,6 +60,14 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, old: str, new: str, li
     said = wrong(tmp_path, old, new)
     assert line in said
     assert len(said.splitlines()) == 1, said
+
+
+def test_a_graph_that_cannot_be_drawn_is_the_users_to_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "s.yaml"
+    topology = "network: {topology: {kind: erdos_renyi, edge_probability: 0.01}}\n"
+    path.write_text("nodes: {a: {count: 30, executor: {kind: cpu}}}\n" + topology)
+    assert execute(["run", str(path)]) == 2
+    assert "s.yaml:2:11: network.topology: gave no connected graph in 100 draws" in capsys.readouterr().err
 
 
 def test_timeouts_and_rounds_are_checked(tmp_path: Path) -> None:
