@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sim.cli.flags import Override, number, probability, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sim.engines.result import Result
     from sim.scenario.schema import Scenario
 
@@ -49,30 +51,40 @@ def run(
     files_anywhere
         Let the scenario name files (GraphML) outside its folder.
     """
-    from sim.base.errors import EngineError, Problem, ScenarioError
-    from sim.cli.progress import Progress
     from sim.cli.render import show
     from sim.engines.select import Interrupted
-    from sim.engines.select import run as run_scenario
-    from sim.scenario.load import load_scenario, located
+    from sim.scenario.load import load_scenario
 
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
     source = (scenario, set_ or (), settings(engine=engine, blocks=blocks, seed=seed))
     loaded = load_scenario(*source, files_anywhere=files_anywhere)
     _check_trace(trace, scenario)
-    total = loaded.run.blocks
     try:
-        with Progress(f"{total:,} blocks") as progress:
-            result = run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total), trace=trace)
-    except EngineError as error:
-        raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
-    except ScenarioError as error:
-        raise located(error.problems[0], *source) from None
+        result = _answered(loaded, source, trace)
     except Interrupted as stop:
         _tell_interrupted(stop.result, loaded, format)
         raise
     show(result, loaded, format)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
+
+
+def _answered(
+    loaded: Scenario, source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]], trace: str | None
+) -> Result:
+    """Run it with progress; what is wrong with it is told with its place in the file or the flags."""
+    from sim.base.errors import EngineError, Problem, ScenarioError
+    from sim.cli.progress import Progress
+    from sim.engines.select import run as run_scenario
+    from sim.scenario.load import located
+
+    total = loaded.run.blocks
+    try:
+        with Progress(f"{total:,} blocks") as progress:
+            return run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total), trace=trace)
+    except EngineError as error:
+        raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
+    except ScenarioError as error:
+        raise located(error.problems[0], *source) from None
 
 
 def _check_trace(trace: str | None, scenario: str) -> None:
