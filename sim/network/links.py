@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +12,7 @@ from sim.network.disruption import DELAY, DRAWS, REPEAT_DELAY, Disruption, drawn
 from sim.network.gossip import Flood, Gossip
 from sim.network.keyed import BATCH_NODES_MAX, KEPT, Address, Batches, KeyedUniforms
 from sim.network.schema import Network
+from sim.statistics.streams import named_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,10 +61,9 @@ class Links:
 
     def __init__(self, network: Network, regions: Sequence[str], numbering: Mapping[str, range], seed: int) -> None:
         n = self._n = len(regions)
-        key = int.from_bytes(hashlib.sha256(f"network:{seed}".encode()).digest()[:16], "big")
         self.down: set[int] = set()
         self._network = network
-        self._uniforms = KeyedUniforms(key, n)
+        self._uniforms = KeyedUniforms(named_key("network", seed), n)
         self._pairs = PairDelays(network.latency, regions)
         self._constant = self._pairs.constant
         self._disruption = Disruption(network, numbering, self._uniforms, n)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 REPEATS_MAX = 8
 """How often a view-change is sent again before the replica counts as stuck."""
 _DOUBLINGS_MAX = 8
+_WORKING = ("waiting", "pre-prepared", "diverged", "prepared", "view change", "stuck")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,29 +131,11 @@ class Pbft(Replica):
         Transition("pre-prepared", "own result differs", "diverged"),
         Transition("prepared", "q commits", "decided"),
         Transition("diverged", "q commits", "decided"),
-        Transition("waiting", "timer, or f+1 view-changes", "view change"),
-        Transition("pre-prepared", "timer, or f+1 view-changes", "view change"),
-        Transition("diverged", "timer, or f+1 view-changes", "view change"),
-        Transition("prepared", "timer, or f+1 view-changes", "view change"),
-        Transition("view change", "timer, or f+1 view-changes", "view change"),
         Transition("view change", "too few answers for long", "stuck"),
-        Transition("stuck", "timer, or f+1 view-changes", "view change"),
-        Transition("stuck", "new-view", "pre-prepared"),
-        Transition("stuck", "timer in the last view", "left"),
-        Transition("view change", "new-view", "pre-prepared"),
-        Transition("waiting", "new-view", "pre-prepared"),
-        Transition("diverged", "new-view", "pre-prepared"),
-        Transition("prepared", "new-view", "pre-prepared"),
-        Transition("pre-prepared", "new-view", "pre-prepared"),
-        Transition("waiting", "timer in the last view", "left"),
-        Transition("pre-prepared", "timer in the last view", "left"),
-        Transition("diverged", "timer in the last view", "left"),
-        Transition("prepared", "timer in the last view", "left"),
-        Transition("view change", "timer in the last view", "left"),
-        *(
-            Transition(phase, "another's proof", "decided")
-            for phase in ("waiting", "pre-prepared", "diverged", "prepared", "view change", "stuck", "left")
-        ),
+        *(Transition(phase, "timer, or f+1 view-changes", "view change") for phase in _WORKING),
+        *(Transition(phase, "new-view", "pre-prepared") for phase in _WORKING),
+        *(Transition(phase, "timer in the last view", "left") for phase in _WORKING),
+        *(Transition(phase, "another's proof", "decided") for phase in (*_WORKING, "left")),
         *RESULT_TRANSITIONS,
     )
     timeouts = ("view",)

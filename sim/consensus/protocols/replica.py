@@ -252,9 +252,9 @@ class Replica(ABC):
         out, self._out = self._out, []
         return out
 
-    def _broadcast(self, message: Message, copy: int = 0) -> None:
+    def _broadcast(self, message: Message) -> None:
         """Send to all others, and take one's own copy at once."""
-        self._out.append(Broadcast(message, copy))
+        self._out.append(Broadcast(message))
         self._on[type(message)](message)
 
     def _set_timer(self, kind: str, seconds: float) -> None:

@@ -43,13 +43,8 @@ class Votes:
 
     def reaches(self, quorum: int, sender: int, value: Hashable) -> bool:
         """Count a vote; whether it is the one that brings its value to the quorum."""
-        if sender in self.choice:
-            return False
-        self.choice[sender] = value
-        weight = self.weights[sender]
-        self.total += weight
-        power = self.power[value] = self.power.get(value, 0) + weight
-        return quorum <= power < quorum + weight
+        power = self.add(sender, value)
+        return quorum <= power < quorum + self.weights[sender]
 
     def voters(self, value: Hashable) -> tuple[int, ...]:
         """Who voted for a value."""

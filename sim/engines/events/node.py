@@ -56,7 +56,6 @@ class Node:
     def __init__(self, world: World, machine: Replica, group: NodeGroup) -> None:
         self.world, self.machine, self.number = world, machine, machine.node
         self.up = True
-        self.height = 1
         self._law, self._devices = group.executor.seconds_per_request, group.devices or 1
         self._resource = Resource(world.clock, self._devices)
         self._epoch = 0
@@ -136,7 +135,6 @@ class Node:
 
     def _advance(self, effect: Advance) -> None:
         self.world.closed(self, effect.height)
-        self.height = effect.height
         self._next.append((self._begin, effect.height))
 
     def _begin(self, height: int) -> None:
