@@ -238,7 +238,8 @@ class Pbft(Replica):
     def _on_prepare(self, message: Prepare) -> None:
         if self.prepared is not None and self.prepared.round == message.round:
             return  # more of them change nothing
-        if self.prepares[message.round].reaches(self.quorum, message.sender, message.value):
+        power = self.prepares[message.round].add(message.sender, message.value)
+        if self.quorum <= power < self.quorum + self.power[message.sender]:  # with this vote, not before it
             self._check_prepared()
 
     def _check_prepared(self) -> None:
@@ -257,7 +258,8 @@ class Pbft(Replica):
             self.prepared = Prepared(self.round, value, votes)
 
     def _on_commit(self, message: Commit) -> None:
-        if self.commits[message.round].reaches(self.quorum, message.sender, message.value):
+        power = self.commits[message.round].add(message.sender, message.value)
+        if self.quorum <= power < self.quorum + self.power[message.sender]:
             self._check_committed(message.round)
 
     def _check_committed(self, view: int) -> None:

@@ -41,11 +41,6 @@ class Votes:
         power = self.power[value] = self.power.get(value, 0) + weight
         return power
 
-    def reaches(self, quorum: int, sender: int, value: Hashable) -> bool:
-        """Count a vote; whether it is the one that brings its value to the quorum."""
-        power = self.add(sender, value)
-        return quorum <= power < quorum + self.weights[sender]
-
     def voters(self, value: Hashable) -> tuple[int, ...]:
         """Who voted for a value."""
         return tuple(sender for sender, chosen in self.choice.items() if chosen == value)
