@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sim import load_scenario, run
+from sim.base.document import parse_document
 from sim.cli import execute
-from sim.scenario.document import parse_document
 from sim.scenario.load import validated
 
 ROOT = Path(__file__).parents[1]

@@ -99,8 +99,8 @@ def settings(**given: str | None) -> dict[str, tuple[str, Any]]:
     ScenarioError
         A text is not a YAML value.
     """
+    from sim.base.document import parse_value
     from sim.base.text import bounded
-    from sim.scenario.document import parse_value
 
     shown = {name: bounded(f"--{name} {text}") for name, text in given.items()}
     return {

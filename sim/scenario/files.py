@@ -6,17 +6,13 @@ A scenario file is untrusted. What it names must be a regular file under its own
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sim.base.errors import Problem
 from sim.network.graphml import read_edges
 
-
-class Home(NamedTuple):
-    """The folder of a scenario file, and whether files that it names may lie elsewhere."""
-
-    folder: Path
-    anywhere: bool = False
+if TYPE_CHECKING:
+    from sim.base.document import Home
 
 
 def fill_files(tree: dict[str, Any], home: Home | None) -> list[Problem]:

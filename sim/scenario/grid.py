@@ -24,10 +24,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from sim.base.document import Document
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import FrozenModel, Mistake, problems_of
 from sim.base.text import shown
-from sim.scenario.document import Document
 from sim.scenario.files import fill_files
 from sim.scenario.schema import Scenario
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from sim.base.document import Document, Home, parse_value, read_document
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
 from sim.base.text import bounded
-from sim.scenario.document import Document, parse_value, read_document
-from sim.scenario.files import Home, fill_files
+from sim.scenario.files import fill_files
 from sim.scenario.grid import Grid
 from sim.scenario.schema import Scenario
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import ScenarioError
-from sim.scenario.document import parse_document
+from sim.base.document import parse_document
 from sim.scenario.grid import Axis, Grid
 from sim.scenario.load import load_grid
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import Scenario
-from sim.scenario.document import parse_document
+from sim.base.document import parse_document
 from sim.scenario.load import validated
 
 REFERENCE = """\

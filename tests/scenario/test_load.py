@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scenario.command import BASE, FILE, KIND, edited
 
 from sim import Beta, Gpu, Independent, NearTie, Recorded, Scenario, load_scenario
+from sim.base.document import parse_document
 from sim.base.errors import ScenarioError
-from sim.scenario.document import parse_document
 from sim.scenario.load import validated
 
 SMALLEST = "nodes: {a: {count: 4, executor: {kind: cpu}}}\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sim import ScenarioError
-from sim.scenario.document import parse_document
+from sim.base.document import parse_document
 from sim.scenario.grid import Grid
 from sim.sweeps.merge import merge
 from sim.sweeps.pool import Inline

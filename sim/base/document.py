@@ -12,12 +12,11 @@ import stat
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.base.errors import Problem, ScenarioError
 from sim.base.fractions import WrittenFloat
 from sim.base.text import printable
-from sim.scenario.files import Home
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML, Node
@@ -36,6 +35,13 @@ _OPENING = {
     "BlockMappingStartToken",
 }
 _CLOSING = {"FlowSequenceEndToken", "FlowMappingEndToken", "BlockEndToken"}
+
+
+class Home(NamedTuple):
+    """The folder of a scenario file, and whether files that it names may lie elsewhere."""
+
+    folder: Path
+    anywhere: bool = False
 
 
 @dataclass

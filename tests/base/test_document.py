@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario.command import BASE, FILE
 
+from sim.base.document import Document, parse_document, parse_value
 from sim.base.errors import Problem, ScenarioError
 from sim.base.fractions import WrittenFloat
 from sim.cli import execute
-from sim.scenario.document import Document, parse_document, parse_value
 
 ODD = [
     *(

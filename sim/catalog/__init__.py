@@ -1,0 +1,1 @@
+"""Platforms, models, hardware and mitigations: figures with their sources, and their reader."""
