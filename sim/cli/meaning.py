@@ -67,9 +67,9 @@ def _compared(result: Result, scenario: Scenario) -> str:
     if scenario.recorded:
         return "The answers are recorded, compared as texts, and the same in every block."
     laws = {
-        name: group.executor.nondeterminism
+        name: group.executor.law
         for name, group in scenario.nodes.items()
-        if isinstance(group.executor, Gpu) and group.executor.nondeterminism.rate
+        if isinstance(group.executor, Gpu) and group.executor.law.rate
     }
     if not laws:
         return "No node can deviate: every executor is deterministic."

@@ -7,6 +7,7 @@ at a rate; `recorded` to replay the answers that real nodes gave.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, Strict
@@ -14,8 +15,9 @@ from pydantic import Field, PlainSerializer, PlainValidator, Strict
 from sim.base.model import FrozenModel, Mistake, dumped
 from sim.base.registry import Registry
 from sim.base.text import has_control_characters
+from sim.inference.arithmetic import Arithmetic, arithmetic_clashes, fill_arithmetic
 from sim.inference.difficulty import DIFFICULTIES
-from sim.inference.difficulty.base import Difficulty
+from sim.inference.difficulty.base import RATE_MIN, Difficulty
 from sim.inference.difficulty.beta import Beta
 from sim.inference.difficulty.independent import Independent
 from sim.inference.difficulty.near_tie import NearTie
@@ -37,7 +39,12 @@ class _Timed(FrozenModel):
     """What all executors have: the time that a request takes."""
 
     seconds_per_request: Duration | None = None
-    """Seconds that one inference takes on one device, a number or a law; left out, none (events engine)."""
+    """Seconds that one inference takes on one device, a number or a law; left out, none."""
+
+    @property
+    def slowed(self) -> float:
+        """How many times longer it takes than `seconds_per_request`."""
+        return 1.0
 
 
 class Cpu(_Timed):
@@ -55,7 +62,41 @@ class Gpu(_Timed):
         PlainValidator(DIFFICULTIES.validate, json_schema_input_type=NearTie | Independent | Beta),
         PlainSerializer(dumped),
     ]
-    """When its nodes deviate, and how: one of the difficulty models."""
+    """When its nodes deviate on native kernels, and how: one of the difficulty models."""
+    arithmetic: Arithmetic | None = None
+    """How its kernels round (see `sim.inference.arithmetic`); left out, `native`."""
+    residual: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the native deviations that the arithmetic leaves; left out, the catalog's."""
+    slowdown: Annotated[float, Field(ge=1, le=1e6)] | None = None
+    """How many times longer an inference takes than on native kernels; left out, the catalog's."""
+    batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Batch size for which `class_exact` kernels are exact: nodes of another size are another class. Left out, any."""
+
+    @classmethod
+    def with_defaults(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what the arithmetic implies."""
+        fill_arithmetic(data)
+        return data
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """What goes with which arithmetic."""
+        yield from super().cross_checks(fields, data)
+        yield from arithmetic_clashes(fields)
+
+    @property
+    def slowed(self) -> float:
+        """How many times longer it takes than `seconds_per_request`."""
+        return self.slowdown or 1.0
+
+    @cached_property
+    def law(self) -> Difficulty:
+        """When its nodes deviate on the kernels that they run."""
+        law = self.nondeterminism
+        if self.residual is None or self.arithmetic == "class_exact":
+            return law
+        rate = law.rate * self.residual
+        return type(law).model_validate(law.model_dump() | {"rate": rate if rate >= RATE_MIN else 0.0})
 
 
 class Recorded(_Timed):

@@ -122,7 +122,7 @@ def _key(unit: Unit) -> tuple[bool, tuple[object, ...]]:
 
 
 def _unit(group: HonestGroup) -> Unit:
-    law = group.executor.nondeterminism if isinstance(group.executor, Gpu) else None
+    law = group.executor.law if isinstance(group.executor, Gpu) else None
     if law is None or not law.rate:
         return Unit(1, group.count * group.power, group.count, None, "")
     if law.shared_noise == 1:

@@ -44,17 +44,17 @@ def _disagreements(valid: Mapping[str, NodeGroup]) -> Iterator[Mistake]:
     first: dict[str, tuple[str, Any]] = {}
     classes: dict[str, tuple[str, float]] = {}
     for name, group in valid.items():
-        if not (isinstance(group.executor, Gpu) and group.executor.nondeterminism.rate > 0):
+        if not (isinstance(group.executor, Gpu) and group.executor.law.rate > 0):
             continue
-        law = group.executor.nondeterminism
+        law = group.executor.law
         for key in ("per", "alternatives"):
             other, value = first.setdefault(key, (name, getattr(law, key)))
             if value != getattr(law, key):
                 message = f"must be the same in all groups that can deviate ({other} has {value})"
                 yield Mistake(("nodes", name, *_LAW, key), message, getattr(law, key))
-        other, shared = classes.setdefault(group.hardware, (name, law.shared_noise))
+        other, shared = classes.setdefault(group.noise_class, (name, law.shared_noise))
         if shared != law.shared_noise:
-            message = f"must be the same in all groups of hardware class {group.hardware} ({other} has {shared:g})"
+            message = f"must be the same in all groups of hardware class {group.noise_class} ({other} has {shared:g})"
             yield Mistake(("nodes", name, *_LAW, "shared_noise"), message, law.shared_noise)
 
 

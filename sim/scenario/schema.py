@@ -64,6 +64,12 @@ class NodeGroup(FrozenModel):
             if has_control_characters(fields.get(key) or ""):
                 yield Mistake((key,), "must not hold control characters", fields[key])
 
+    @property
+    def noise_class(self) -> str:
+        """Machines that share noise: its hardware, and the batch size where kernels are exact for one only."""
+        batch = self.executor.batch if isinstance(self.executor, Gpu) else None
+        return self.hardware if batch is None else f"{self.hardware}, batch {batch}"
+
 
 def _labelled(group: Any, name: str) -> Any:
     """Give a group, as written or validated, its name as hardware class if it has none."""
@@ -182,7 +188,7 @@ class Scenario(FrozenModel):
     @property
     def points_per_request(self) -> int:
         """Decision points L within a request: its tokens where the rate is per token, else 1."""
-        per = {g.executor.nondeterminism.per for g in self.nodes.values() if can_deviate(g)}  # type: ignore[union-attr]
+        per = {g.executor.law.per for g in self.nodes.values() if can_deviate(g)}  # type: ignore[union-attr]
         return self.workload.tokens if per == {"token"} else 1
 
     @property
@@ -199,7 +205,7 @@ class Scenario(FrozenModel):
     def honest_groups(self) -> list[HonestGroup]:
         """Honest nodes of each group that computes, in the order of the groups' names."""
         return [
-            HonestGroup(group.count - self.faults.of(name), group.power, group.hardware, group.executor)
+            HonestGroup(group.count - self.faults.of(name), group.power, group.noise_class, group.executor)
             for name, group in sorted(self.nodes.items())
             if not isinstance(group.executor, Recorded)
         ]
@@ -212,4 +218,4 @@ class Scenario(FrozenModel):
 
 def can_deviate(group: NodeGroup) -> bool:
     """Whether nodes of the group can deviate from the reference output."""
-    return isinstance(group.executor, Gpu) and group.executor.nondeterminism.rate > 0
+    return isinstance(group.executor, Gpu) and group.executor.law.rate > 0

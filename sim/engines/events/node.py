@@ -57,6 +57,7 @@ class Node:
         self.world, self.machine, self.number = world, machine, machine.node
         self.up = True
         self._law, self._devices = group.executor.seconds_per_request, group.devices or 1
+        self._slowed = group.executor.slowed
         self._resource = Resource(world.clock, self._devices)
         self._epoch = 0
         self._executing: set[int] = set()
@@ -196,7 +197,7 @@ class Node:
             seconds = float(self._law.quantile(uniforms[self.number : self.number + 1])[0])
         with self._resource.request() as device:
             yield device
-            yield self.world.clock.timeout(seconds)
+            yield self.world.clock.timeout(seconds * self._slowed)
 
     def _executed(self, height: int) -> None:
         results = self._results(height)
