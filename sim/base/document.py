@@ -38,10 +38,21 @@ _CLOSING = {"FlowSequenceEndToken", "FlowMappingEndToken", "BlockEndToken"}
 
 
 class Home(NamedTuple):
-    """The folder of a scenario file, and whether files that it names may lie elsewhere."""
+    """Where what a scenario names is found.
+
+    Parameters
+    ----------
+    folder
+        The folder of the scenario file.
+    anywhere
+        Whether files that it names may lie elsewhere.
+    catalog
+        Catalog of the names that it uses; None: what is shipped.
+    """
 
     folder: Path
     anywhere: bool = False
+    catalog: Any = None
 
 
 @dataclass
@@ -58,6 +69,8 @@ class Document:
         The same for the key under which the value stands.
     home
         Where the scenario lies; None for one that came from no file.
+    filled
+        Path to what an entry of the catalog filled in, and the entry.
     """
 
     tree: dict[str, Any]
@@ -66,6 +79,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     unreadable: set[str] = field(default_factory=set)
     home: Home | None = None
+    filled: dict[str, tuple[Any, str]] = field(default_factory=dict)
 
     def locate(self, problem: Problem) -> Problem:
         """Return the problem with the place of its path, or of the nearest value above it."""

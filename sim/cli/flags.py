@@ -147,3 +147,10 @@ def probability(value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(value)
     return value
+
+
+def seconds(value: float) -> float:
+    """A time that is not negative."""
+    if not 0 <= value < float("inf"):
+        raise ValueError(value)
+    return value

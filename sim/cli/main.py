@@ -12,6 +12,8 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.catalog import catalog
+from sim.cli.compare import compare
+from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
@@ -37,7 +39,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
-for command in (run, sweep, results, plot, merge, catalog, protocols, schema):
+for command in (run, sweep, results, plot, merge, compare, feasibility, catalog, protocols, schema):
     app.command(command)
 
 

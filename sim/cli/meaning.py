@@ -18,6 +18,15 @@ _WHY = {
 }
 
 
+_WHY_REFUSED = {
+    "proof": "no valid proof comes in time",
+    "tee": "no attestation comes",
+    "optimistic": "the result is challenged, or none is posted",
+    "spot_check": "a checker gets another answer, or no result is posted",
+}
+_WHY_FORGED = "a Byzantine executor's result stands"
+
+
 def one_in(failure: Estimate) -> str:
     """Say how many blocks there are to one that fails.
 
@@ -52,6 +61,8 @@ def _what_fails(result: Result, scenario: Scenario) -> str:
         return f"Every block{how} is agreed."
     worst = max(_WHY, key=lambda name: result.outcomes[name].probability)
     why = _WHY[worst].format(quorum=result.quorum, votes=scenario.election.votes)
+    if scenario.verification is not None and not scenario.replicated:
+        why = _WHY_REFUSED[scenario.verification.kind] if worst == "no_quorum" else _WHY_FORGED
     if failure.probability == 1:
         return f"Every block fails: {why}."
     share = result.outcomes[worst].probability / failure.probability

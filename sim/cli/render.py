@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from sim.base.text import printable
 from sim.cli.meaning import one_in, sentences
 from sim.cli.timing import timing_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from sim.engines.result import Estimate, Result
+    from sim.scenario.cost import Cost
     from sim.scenario.schema import Scenario
 
 _EXPLAINED = {
@@ -22,25 +26,53 @@ _EXPLAINED = {
     "wrong_result": "another result is certified",
     "forked": "two results are certified",
 }
+_WITH_EXECUTOR = {
+    "agreed": "an honest executor's result stands",
+    "no_quorum": "none is posted, or it is refused",
+    "wrong_result": "a Byzantine executor's result stands",
+    "forked": "two results are certified",
+}
 _WIDTH_MIN = 100
 
 
-def show(result: Result, scenario: Scenario, form: Literal["table", "json"]) -> None:
-    """Print a result on stdout."""
-    plain = json.dumps(result.to_dict(), indent=2, allow_nan=False) if form == "json" else _table(result, scenario)
+def show(
+    result: Result, scenario: Scenario, form: Literal["table", "json"], filled: Mapping[str, tuple[Any, str]]
+) -> None:
+    """Print a result on stdout.
+
+    Parameters
+    ----------
+    result, scenario
+        What was answered.
+    form
+        A table for people, or JSON.
+    filled
+        What entries of the catalog filled in: path to value and entry.
+    """
+    if form == "json":
+        entries = {path: {"value": value, "from": entry} for path, (value, entry) in filled.items()}
+        cost = scenario.cost.to_dict() if scenario.cost else {}
+        extra = {key: value for key, value in (("cost", cost), ("filled_in", entries)) if value}
+        plain = json.dumps(result.to_dict() | extra, indent=2, allow_nan=False)
+    else:
+        plain = _table(result, scenario, filled)
     try:
         print(plain, flush=True)
     except BrokenPipeError:  # whoever read our output has seen enough; the exit code still counts
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _table(result: Result, scenario: Scenario) -> str:
+def _table(result: Result, scenario: Scenario, filled: Mapping[str, tuple[Any, str]]) -> str:
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False, emoji=False)
     console.width = max(console.width, _WIDTH_MIN)
     with console.capture() as captured:  # rich would end the process where the reader has gone away
         _fill(console, result, scenario)
+        for path, (value, entry) in filled.items():
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            console.print(f"[dim]filled in: {escape(printable(f'{path} {text}, by {entry}'))}[/dim]", soft_wrap=True)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -58,7 +90,8 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     ):
         rows.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for name, estimate in result.outcomes.items():
-        rows.add_row(name, _number(estimate.probability), _interval(estimate), _EXPLAINED[name])
+        explained = _EXPLAINED if scenario.replicated else _WITH_EXECUTOR
+        rows.add_row(name, _number(estimate.probability), _interval(estimate), explained[name])
     failure = result.block_failure
     rows.add_section()
     rows.add_row("[bold]block failure[/bold]", _number(failure.probability), _interval(failure), one_in(failure))
@@ -69,6 +102,8 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     if result.timing:
         for title, text in timing_lines(result.timing, scenario):
             console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
+    if scenario.cost:
+        console.print(f"{'cost':<16}{_cost(scenario.cost)}", soft_wrap=True)
     for sentence in sentences(result, scenario):
         console.print(escape(sentence), soft_wrap=True)
     how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"
@@ -82,10 +117,19 @@ def _setting(result: Result, scenario: Scenario) -> str:
     power = "" if votes == result.nodes else f" with {votes:,} votes"
     faults = scenario.election.byzantine
     byzantine = f", {faults:,} Byzantine ({scenario.faults.behaviour})" if faults else ""
+    how = f"result: {scenario.consensus.result}"
+    if scenario.verification and not scenario.replicated:
+        how = f"one executor: {scenario.verification.kind}"
     return (
         f"{result.nodes:,} nodes{power}, quorum {result.quorum:,}, tolerates {result.faults_tolerated:,} faults"
-        f"{byzantine}, result: {scenario.consensus.result}"
+        f"{byzantine}, {how}"
     )
+
+
+def _cost(cost: Cost) -> str:
+    price = "" if cost.cost_usd is None else f", ${cost.cost_usd:.3g}"
+    times = f"{cost.cost_vs_one_server:.4g} times the work of one server"
+    return f"{cost.machine_seconds:.4g} machine-seconds an answer, {times}{price}"
 
 
 def _number(probability: float) -> str:

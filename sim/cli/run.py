@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sim.cli.flags import Override, number, probability, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sim.engines.result import Result
     from sim.scenario.schema import Scenario
@@ -27,6 +27,7 @@ def run(
     fail_above: str | None = None,
     trace: str | None = None,
     files_anywhere: bool = False,
+    catalog: str | None = None,
 ) -> int:
     """Answer a scenario: how often its blocks fail, and why.
 
@@ -50,21 +51,26 @@ def run(
         Write everything that happens to this file, as JSON Lines (events engine): every message, timer and decision.
     files_anywhere
         Let the scenario name files (GraphML) outside its folder.
+    catalog
+        A file of your own (YAML) with platforms, models or hardware that the scenario names; see sim catalog.
     """
+    from sim.catalog.catalog import catalog_with
     from sim.cli.render import show
     from sim.engines.select import Interrupted
-    from sim.scenario.load import load_scenario
+    from sim.scenario.load import open_document, validated
 
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
     source = (scenario, set_ or (), settings(engine=engine, blocks=blocks, seed=seed))
-    loaded = load_scenario(*source, files_anywhere=files_anywhere)
+    known = catalog_with(catalog) if catalog else None
+    document, problems = open_document(*source, files_anywhere=files_anywhere, catalog=known)
+    loaded = validated(document, problems)
     _check_trace(trace, scenario)
     try:
         result = _answered(loaded, source, trace)
     except Interrupted as stop:
-        _tell_interrupted(stop.result, loaded, format)
+        _tell_interrupted(stop.result, loaded, format, document.filled)
         raise
-    show(result, loaded, format)
+    show(result, loaded, format, document.filled)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
 
 
@@ -105,11 +111,13 @@ def _missed(result: Result, bar: float) -> bool:
     return failure > bar
 
 
-def _tell_interrupted(partial: Result | None, scenario: Scenario, form: Literal["table", "json"]) -> None:
+def _tell_interrupted(
+    partial: Result | None, scenario: Scenario, form: Literal["table", "json"], filled: Mapping[str, tuple[Any, str]]
+) -> None:
     import sys
 
     from sim.cli.render import show
 
     if partial is not None:
         print(f"interrupted: kept {partial.blocks:,} of {scenario.run.blocks:,} blocks", file=sys.stderr)
-        show(partial, scenario, form)
+        show(partial, scenario, form, filled)

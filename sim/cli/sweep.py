@@ -32,6 +32,7 @@ def sweep(
     work: Workers | None = None,
     dry_run: bool = False,
     files_anywhere: bool = False,
+    catalog: str | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
 ) -> int:
     """Run every point of a scenario's sweep, and keep the results.
@@ -56,15 +57,19 @@ def sweep(
         Only print the points, the work and an estimate of the time.
     files_anywhere
         Let the scenario name files (GraphML) outside its folder.
+    catalog
+        A file of your own (YAML) with platforms, models or hardware that the scenario names; see sim catalog.
     format
         What to print at the end: a table for people, or JSON for scripts.
     """
+    from sim.catalog.catalog import catalog_with
     from sim.scenario.load import load_grid
 
+    known = catalog_with(catalog) if catalog else None
     stopping, work = (limits or Limits()).stopping(), work or Workers()
     wanted = work.number()
     source = (scenario, set_ or (), settings(engine=engine, seed=seed))
-    points = list(load_grid(*source, files_anywhere=files_anywhere).points())
+    points = list(load_grid(*source, files_anywhere=files_anywhere, catalog=known).points())
     choices = _choices(points, source)
     if dry_run:
         from sim.cli.dry import tell

@@ -15,6 +15,7 @@ import numpy as np
 
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.tally import BOOSTED, NOBODY, Election, Outcome, certify, propose
+from sim.engines import executor_exact
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
@@ -47,6 +48,8 @@ def refusal(scenario: Scenario) -> str | None:
     str or None
         A clause that completes "the exact engine cannot answer this: ...".
     """
+    if not scenario.replicated and not scenario.faults.timed:
+        return executor_exact.obstacle(scenario)
     return next(_obstacles(scenario), None)
 
 
@@ -89,6 +92,8 @@ def run_exact(scenario: Scenario) -> Result:
     """
     if scenario.recorded:
         return _replayed(scenario)
+    if not scenario.replicated:
+        return executor_exact.run_with_executor(scenario)
     election, population = scenario.election, scenario.population
     need = _need(election)
     if population.power < need:

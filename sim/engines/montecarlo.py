@@ -19,6 +19,7 @@ import numpy as np
 
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.tally import NOBODY, Outcome, Verdict, certify, propose
+from sim.engines.executor_draws import ExecutorDraws
 from sim.inference.sampler import Groups, PartitionSampler
 from sim.statistics.counts import Counts, Task
 from sim.statistics.streams import CONTENTS, POSITIONS, cell_stream, first_among, stream_key
@@ -70,8 +71,15 @@ class MonteCarlo:
         return PartitionSampler(scenario.population, relevant, workload.requests_per_block, scenario.points_per_request)
 
     @cached_property
+    def _executor(self) -> ExecutorDraws:
+        """Draws blocks where one executor computes and the others check."""
+        return ExecutorDraws(self.scenario)
+
+    @cached_property
     def cell_blocks(self) -> int:
         """Blocks in a cell, a power of two: about the same work in every cell."""
+        if not self.scenario.replicated:
+            return _WORK_PER_CELL
         sampler, population = self.sampler, self.scenario.population
         candidates = max(sampler.block_rate, self.scenario.points * sampler.point_rate)
         size = 1 + len(population.units)
@@ -107,6 +115,9 @@ class MonteCarlo:
             The same for the same task, cell and blocks, wherever it is computed.
         """
         stream = cell_stream(self._key, cell, CONTENTS)
+        if not self.scenario.replicated:
+            ended = np.bincount(self._executor.outcomes(stream, self.cell_blocks)[:blocks], minlength=len(Outcome))
+            return Counts(self.task, blocks, tuple(int(number) for number in ended))
         hostile_chance = self.election.byzantine / self.election.votes if self._leads else 0.0
         active = int(stream.binomial(self.cell_blocks, self.sampler.block_rate))
         hostile = int(stream.binomial(self.cell_blocks - active, hostile_chance))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sim.base.members import member_mistakes
 from sim.base.model import Mistake
 from sim.base.text import did_you_mean, has_control_characters
+from sim.consensus.verification import Proof, Replicate
 from sim.inference.executors import Gpu, Recorded
 from sim.network.latency import Regions
 
@@ -106,6 +107,33 @@ def _byzantine_clashes(
         if name in valid and number > valid[name].count:
             message = f"must be at most the {valid[name].count} nodes of group {name}"
             yield Mistake(tuple(name if step == "{}" else step for step in path), message, number)
+
+
+def verification_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], verification: Any
+) -> Iterator[Mistake]:
+    """Yield what is wrong with how results are verified, given the nodes.
+
+    Parameters
+    ----------
+    groups, valid
+        As in `group_clashes`.
+    verification
+        None where it is absent or did not validate.
+    """
+    if len(valid) < len(groups) or verification is None or isinstance(verification, Replicate):
+        return
+    if any(isinstance(group.executor, Recorded) for group in valid.values()):
+        yield Mistake(("verification", "kind"), "must be replicate where answers are recorded", verification.kind)
+    nodes = sum(group.count for group in valid.values())
+    for key, most in (("provers", nodes), ("watchers", nodes - 1), ("checkers", nodes - 1)):
+        number = getattr(verification, key, None)
+        if number is not None and number > most:
+            yield Mistake(("verification", key), f"must be at most {most} on a chain of {nodes} nodes", number)
+    timed = all(group.executor.seconds_per_request is not None for group in valid.values())
+    if isinstance(verification, Proof) and verification.timeout_s and not verification.prove_s and not timed:
+        message = "needs prove_s, or executor.seconds_per_request in every group: how long a proof takes"
+        yield Mistake(("verification", "timeout_s"), message)
 
 
 def network_clashes(

@@ -28,7 +28,7 @@ from sim.base.document import Document
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import FrozenModel, Mistake, problems_of
 from sim.base.text import shown
-from sim.scenario.files import fill_files
+from sim.scenario.fill import fill
 from sim.scenario.schema import Scenario
 
 POINTS_MAX = 1_000_000
@@ -241,7 +241,7 @@ class Grid:
         for setting in combination:
             for path, value in setting.fields.items():
                 document.set(path, value, "")
-        if problems := fill_files(document.tree, self._document.home):
+        if problems := fill(document, self._document.home):
             raise ScenarioError(problems)
         return Scenario.model_validate(document.tree)
 

@@ -13,12 +13,14 @@ from sim.base.document import Document, Home, parse_value, read_document
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
 from sim.base.text import bounded
-from sim.scenario.files import fill_files
+from sim.scenario.fill import fill
 from sim.scenario.grid import Grid
 from sim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     from os import PathLike
+
+    from sim.catalog.catalog import Catalog
 
 
 def load_scenario(
@@ -27,6 +29,7 @@ def load_scenario(
     flags: Mapping[str, tuple[str, Any]] | None = None,
     *,
     files_anywhere: bool = False,
+    catalog: Catalog | None = None,
 ) -> Scenario:
     """Read a scenario file and check it.
 
@@ -40,6 +43,8 @@ def load_scenario(
         Path to (flag as the user wrote it, value), for command line flags that override a field.
     files_anywhere
         Whether files that the scenario names may lie outside its folder.
+    catalog
+        Where names of platforms, models and hardware are looked up; None: what is shipped.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def load_scenario(
     >>> scenario.node_count, scenario.election.quorum
     (40, 27)
     """
-    document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere)
+    document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere, catalog=catalog)
     return validated(document, problems)
 
 
@@ -67,6 +72,7 @@ def load_grid(
     flags: Mapping[str, tuple[str, Any]] | None = None,
     *,
     files_anywhere: bool = False,
+    catalog: Catalog | None = None,
 ) -> Grid:
     """Read the sweep of a scenario file; parameters and errors as for `load_scenario`.
 
@@ -81,7 +87,7 @@ def load_grid(
     >>> len(grid)
     116
     """
-    document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere)
+    document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere, catalog=catalog)
     if problems:
         raise ScenarioError(problems)
     return Grid(document)
@@ -93,10 +99,11 @@ def open_document(
     flags: Mapping[str, tuple[str, Any]] | None = None,
     *,
     files_anywhere: bool = False,
+    catalog: Catalog | None = None,
 ) -> tuple[Document, list[Problem]]:
     """Read a scenario file and apply overrides, without validating it (see `load_scenario`)."""
     document = read_document(Path(path))
-    document.home = Home(Path(path).parent, files_anywhere)
+    document.home = Home(Path(path).parent, files_anywhere, catalog)
     problems = list(document.problems)
     for override in overrides:
         problems += _override(document, override)
@@ -134,7 +141,7 @@ def validated(document: Document, problems: Sequence[Problem] = ()) -> Scenario:
     ScenarioError
         There is any mistake.
     """
-    found = [*problems, *(document.locate(problem) for problem in fill_files(document.tree, document.home))]
+    found = [*problems, *(document.locate(problem) for problem in fill(document, document.home))]
     try:
         scenario = Scenario.model_validate(document.tree)
     except ValidationError as error:

@@ -17,10 +17,12 @@ from sim.base.text import has_control_characters
 from sim.consensus.faults import Faults
 from sim.consensus.rules import Consensus
 from sim.consensus.tally import Election
+from sim.consensus.verification import Replicate, Verification
 from sim.inference.executors import Executor, Gpu, Recorded
 from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
-from sim.scenario.checks import group_clashes, network_clashes, vote_clashes
+from sim.scenario.checks import group_clashes, network_clashes, verification_clashes, vote_clashes
+from sim.scenario.cost import Cost, cost_of
 from sim.scenario.identity import scenario_id
 
 NODES_MAX = 100_000
@@ -51,6 +53,8 @@ class NodeGroup(FrozenModel):
     """Devices of each node: requests that it executes at once (where `seconds_per_request` is given); left out, 1."""
     region: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None
     """Region of its nodes, where the network's latency depends on it."""
+    price_per_hour: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    """US dollars for an hour of one of its machines; left out, costs are told in machine-seconds only."""
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -85,6 +89,8 @@ class Workload(FrozenModel):
     """Inference requests in a block."""
     tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Output tokens of a request; they matter where a rate is `per: token`."""
+    model: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None
+    """A model of the catalog: fills in tokens, and with `hardware` or `platform` how long a request takes."""
 
 
 class Run(FrozenModel):
@@ -111,6 +117,10 @@ class Scenario(FrozenModel):
     """The consensus module."""
     faults: Faults = Field(default_factory=Faults)
     """Byzantine nodes."""
+    verification: Verification | None = None
+    """How results are verified; left out, every node runs the model and votes on what it computed (`replicate`)."""
+    platform: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None
+    """A platform of the catalog: fills in threshold, protocol, and the number of nodes of a single group."""
     network: Network | None = None
     """What carries the messages: given, the scenario is run message by message; left out, its defaults are meant."""
     workload: Workload = Field(default_factory=Workload)
@@ -146,6 +156,7 @@ class Scenario(FrozenModel):
             yield from group_clashes(groups, valid)
             yield from vote_clashes(groups, valid, fields.get("consensus"), fields.get("faults"), NODES_MAX)
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
+            yield from verification_clashes(groups, valid, fields.get("verification"))
 
     @cached_property
     def scenario_id(self) -> str:
@@ -209,6 +220,16 @@ class Scenario(FrozenModel):
             for name, group in sorted(self.nodes.items())
             if not isinstance(group.executor, Recorded)
         ]
+
+    @property
+    def replicated(self) -> bool:
+        """Whether every node runs the model and votes on what it computed."""
+        return self.verification is None or isinstance(self.verification, Replicate)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        """Work of one answer; None where a group does not say how long a request takes."""
+        return cost_of(self)
 
     @property
     def recorded(self) -> bool:

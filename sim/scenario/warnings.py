@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from sim.consensus.tally import BOOSTED
+from sim.consensus.verification import Optimistic, SpotCheck
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
@@ -30,7 +31,7 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
             f"with a quorum of {election.quorum} of {election.votes} votes, "
             f"{election.votes - election.quorum + 1} silent ones already stop the chain"
         )
-    if election.byzantine and election.behaviour in BOOSTED and election.unbreakable:
+    if scenario.replicated and election.byzantine and election.behaviour in BOOSTED and election.unbreakable:
         explanation = {
             "amplify": "amplifying the second answer is then no better than silence",
             "equivocate": "equivocation then never forks, it only helps the largest group to its quorum",
@@ -39,5 +40,10 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
             f"{election.byzantine} Byzantine votes are fewer than 2q - n = {2 * election.quorum - election.votes}, "
             f"so no two results can both be certified: {explanation}"
         )
-    if election.quorum == election.votes and election.votes > 1:
+    if scenario.replicated and election.quorum == election.votes and election.votes > 1:
         yield "the quorum is everybody: one diverging or silent node is enough to fail a block"
+    if isinstance(scenario.verification, Optimistic | SpotCheck) and scenario.population.laws:
+        yield (
+            "honest executions can differ, so nobody can tell a difference from fraud: a challenged result is refused, "
+            "and a Byzantine node that may look can have any result refused"
+        )

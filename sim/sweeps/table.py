@@ -25,7 +25,7 @@ def flat(row: Row) -> dict[str, Any]:
     Returns
     -------
     dict
-        Every row of a sweep has the same keys, apart from measures of time; what a row does not have is None.
+        Every row of a sweep has the same keys, apart from measures of time and cost; what a row does not have is None.
     """
     result = row.result
     plain: dict[str, Any] = dict(row.coordinates)
@@ -43,6 +43,8 @@ def flat(row: Row) -> dict[str, Any]:
         plain[name] = getattr(result.diverged_per_block, part) if result else None
     if result and result.timing:
         plain |= _timed(result.timing)
+    if row.scenario.cost:
+        plain |= {_free(key, row): value for key, value in row.scenario.cost.to_dict().items()}
     return plain | {"error": row.error or None}
 
 
@@ -63,7 +65,12 @@ def _free(key: str, row: Row) -> str:
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows as plain values: the point's coordinates, and its answer as `sim run --format json` prints it."""
     return [
-        {"point": row.coordinates, **(row.result.to_dict() if row.result else {}), "error": row.error or None}
+        {
+            "point": row.coordinates,
+            **(row.result.to_dict() if row.result else {}),
+            **({"cost": row.scenario.cost.to_dict()} if row.scenario.cost else {}),
+            "error": row.error or None,
+        }
         for row in rows
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,24 +31,28 @@ _PHASES = 4  # of a block, that are counted or on their way at the same time
 
 def refusal(scenario: Scenario) -> str | None:
     """Why this engine cannot answer a scenario; None if it can."""
-    protocol = scenario.consensus.protocol
-    known = PROTOCOLS.names()
+    return next(_obstacles(scenario), None)
+
+
+def _obstacles(scenario: Scenario) -> Iterator[str]:
+    protocol, known = scenario.consensus.protocol, PROTOCOLS.names()
+    if not scenario.replicated:
+        yield "it runs chains on which every node executes (verification replicate)"
     if protocol not in known:
-        return f"protocol {protocol} cannot be run message by message yet (it has {', '.join(known)})"
+        yield f"protocol {protocol} cannot be run message by message yet (it has {', '.join(known)})"
     if sum(scenario.faults.of(name) for name in scenario.nodes) == scenario.node_count:
-        return "no node is honest, so nobody decides anything"
+        yield "no node is honest, so nobody decides anything"
     topology = scenario.network.topology if scenario.network else None
     if isinstance(topology, GraphFile) and topology.edges is None:
-        return "its graph file has not been read (load_scenario reads it)"
+        yield "its graph file has not been read (load_scenario reads it)"
     if scenario.run.blocks > BLOCKS_MAX:
-        return f"{scenario.run.blocks:,} blocks are too many to simulate message by message (at most {BLOCKS_MAX:,})"
+        yield f"{scenario.run.blocks:,} blocks are too many to simulate message by message (at most {BLOCKS_MAX:,})"
     need, have = memory_needed(scenario), machine_memory()
     if need > MEMORY_SHARE * have:
-        return (
+        yield (
             f"n^2 messages of {scenario.node_count:,} nodes, and their requests, need about {need / 2**30:,.1f} GiB of "
             f"memory, more than {MEMORY_SHARE:.0%} of this machine's {have / 2**30:,.1f} GiB"
         )
-    return None
 
 
 BLOCKS_MAX = 100_000_000

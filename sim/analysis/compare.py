@@ -1,0 +1,246 @@
+"""The ways out of GPU nondeterminism, side by side: what each gives, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sim.base.errors import Problem, ScenarioError
+from sim.consensus.verification import Optimistic, Proof, SpotCheck, Tee
+from sim.engines.select import run
+from sim.inference.executors import Gpu
+from sim.network.latency import Regions
+from sim.network.schema import Network
+from sim.scenario.cost import execution_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sim.catalog.catalog import Catalog
+    from sim.consensus.faults import Behaviour
+    from sim.scenario.schema import Scenario
+
+ATTACKS: tuple[Behaviour, ...] = ("collude", "amplify", "equivocate")
+"""What attackers try who want a wrong result; the worst counts."""
+_DELAYS = 3  # messages that follow one another until a block is decided, with PBFT, Tendermint and ICC alike
+
+
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """What a chain gives, and what an answer costs.
+
+    Parameters
+    ----------
+    scenario
+        Its name.
+    way
+        How it comes to one answer: verification, and arithmetic where nodes have GPUs.
+    nodes
+        Number of nodes.
+    block_failure
+        Probability that a block fails, as the scenario has it.
+    attackers
+        Nodes that the chain tolerates as Byzantine.
+    wrong_result_risk
+        Probability that a wrong result is certified, with that many attackers and their best attack.
+    answer_s
+        Seconds until the chain accepts a result.
+    finality_s
+        Seconds until it can no longer be taken back.
+    machine_seconds
+        Work of all machines for one answer.
+    cost_vs_one_server
+        The same, against one server.
+    cost_usd
+        The same, in US dollars; None where a machine has no price.
+    pareto
+        Whether none of those compared is at least as good in block failure, risk and work, and better in one.
+    """
+
+    scenario: str
+    way: str
+    nodes: int
+    block_failure: float
+    attackers: int
+    wrong_result_risk: float
+    answer_s: float
+    finality_s: float
+    machine_seconds: float
+    cost_vs_one_server: float
+    cost_usd: float | None
+    pareto: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Tradeoff:
+        """Read what `to_dict` gave.
+
+        Raises
+        ------
+        TypeError
+            It is something else.
+        """
+        return cls(**plain)
+
+
+def compare(
+    scenarios: Iterable[Scenario], catalog: Catalog, progress: Callable[[int], None] | None = None
+) -> list[Tradeoff]:
+    """Compare scenarios.
+
+    Parameters
+    ----------
+    scenarios
+        Validated; every group says how long a request takes (`executor.seconds_per_request`, or a model and hardware).
+    catalog
+        Has the block times of platforms that scenarios name.
+    progress
+        Called with the number of scenarios done.
+
+    Returns
+    -------
+    list of Tradeoff
+        In the order given.
+
+    Raises
+    ------
+    ScenarioError
+        A scenario does not say how long a request takes.
+    """
+    rows: list[Tradeoff] = []
+    for scenario in scenarios:
+        rows.append(_row(scenario, catalog))
+        if progress:
+            progress(len(rows))
+    best = pareto([(row.block_failure, row.wrong_result_risk, row.machine_seconds) for row in rows])
+    return [replace(row, pareto=one) for row, one in zip(rows, best, strict=True)]
+
+
+def pareto(points: Sequence[tuple[float, ...]]) -> list[bool]:
+    """Tell which points no other one beats: at most as large everywhere, and smaller somewhere.
+
+    Examples
+    --------
+    >>> pareto([(1.0, 1.0), (0.0, 2.0), (0.5, 2.0), (0.0, 3.0)])
+    [True, True, False, False]
+    """
+    return [
+        not any(other != point and all(a <= b for a, b in zip(other, point, strict=True)) for other in points)
+        for point in points
+    ]
+
+
+def _row(scenario: Scenario, catalog: Catalog) -> Tradeoff:
+    cost = scenario.cost
+    if cost is None:
+        message = (
+            f"scenario {scenario.name} does not say how long a request takes: give executor.seconds_per_request, or "
+            "workload.model and hardware, for every group"
+        )
+        raise ScenarioError([Problem("nodes", message)])
+    answer, finality = times(scenario, catalog)
+    attackers = attacked(scenario)
+    return Tradeoff(
+        scenario.name,
+        way(scenario),
+        scenario.node_count,
+        run(scenario).block_failure.probability,
+        sum(attackers.values()),
+        wrong_result_risk(scenario, attackers),
+        answer,
+        finality,
+        cost.machine_seconds,
+        cost.cost_vs_one_server,
+        cost.cost_usd,
+    )
+
+
+def way(scenario: Scenario) -> str:
+    """How a chain comes to one answer, in a few words."""
+    kind = scenario.verification.kind if scenario.verification else "replicate"
+    kernels = {
+        group.executor.arithmetic or "native" for group in scenario.nodes.values() if isinstance(group.executor, Gpu)
+    }
+    return ", ".join([kind, *sorted(kernels)])
+
+
+def attacked(scenario: Scenario) -> dict[str, int]:
+    """Place as many attackers as the chain tolerates, largest groups first."""
+    left, placed = scenario.faults_tolerated, {}
+    for name, group in sorted(scenario.nodes.items(), key=lambda item: (-item[1].count * item[1].power, item[0])):
+        placed[name] = min(group.count, left // group.power)
+        left -= placed[name] * group.power
+    return placed
+
+
+def wrong_result_risk(scenario: Scenario, attackers: dict[str, int]) -> float:
+    """Probability that a wrong result is certified, under the best of `ATTACKS`."""
+    if not any(attackers.values()) or scenario.recorded:
+        return 0.0
+    plain = scenario.model_dump(mode="json", exclude_none=True)
+    plain["faults"] = {key: value for key, value in plain["faults"].items() if key == "crashes"}
+    risks = []
+    for behaviour in ATTACKS:
+        faults = plain["faults"] | {"byzantine": attackers, "behaviour": behaviour}
+        outcomes = run(type(scenario).model_validate(plain | {"faults": faults})).outcomes
+        risks.append(outcomes["wrong_result"].probability + outcomes["forked"].probability)
+    return max(risks)
+
+
+def times(scenario: Scenario, catalog: Catalog) -> tuple[float, float]:
+    """Seconds until a result is accepted, and until it can't be taken back; the time to agree comes on top of the work.
+
+    Agreement takes what the platform's blocks take, or three message delays of the network.
+    """
+    platform = catalog.platforms.get(scenario.platform or "")
+    delay = _DELAYS * _message_delay(scenario)
+    block = platform.block_s.value if platform and platform.block_s else delay
+    final = platform.finality_s.value if platform and platform.finality_s else max(block, delay)
+    verification = scenario.verification
+    if scenario.replicated or verification is None:
+        work = _until_quorum(scenario)
+        return work + block, work + final
+    rounds = max(_rounds(scenario, name) for name in scenario.nodes)
+    seconds = execution_s(scenario)
+    if isinstance(verification, Proof | Tee):
+        race = scenario.cost.race_s if scenario.cost else 0.0
+        work = rounds * (seconds + race) + verification.verify_s
+        return work + block, work + final
+    if isinstance(verification, SpotCheck):
+        work = rounds * seconds * (1 + verification.probability * verification.recheck_ratio)
+        return work + block, work + final
+    assert isinstance(verification, Optimistic)  # noqa: S101 -- the last of the kinds
+    work = rounds * seconds
+    return work + block, work + max(final, block + verification.window_s)
+
+
+def _until_quorum(scenario: Scenario) -> float:
+    """Seconds until nodes with a quorum have executed every request of a block."""
+    finished = []
+    for name, group in scenario.nodes.items():
+        law = group.executor.seconds_per_request
+        each = law.expected * group.executor.slowed if law else 0.0
+        finished.append((_rounds(scenario, name) * each, group.count * group.power))
+    votes = 0
+    for seconds, power in sorted(finished):
+        votes += power
+        if votes >= scenario.election.quorum:
+            return seconds
+    return max(seconds for seconds, _ in finished)
+
+
+def _rounds(scenario: Scenario, name: str) -> int:
+    """Requests that a device of a group executes one after another."""
+    return math.ceil(scenario.workload.requests_per_block / (scenario.nodes[name].devices or 1))
+
+
+def _message_delay(scenario: Scenario) -> float:
+    latency = (scenario.network or Network()).latency
+    if isinstance(latency, Regions):
+        pairs = [latency.law(one, other).expected for one in latency.names for other in latency.names]
+        return sum(pairs) / len(pairs)
+    return latency.expected

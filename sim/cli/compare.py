@@ -1,0 +1,133 @@
+"""`sim compare`: scenarios side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sim.cli.flags import Override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sim.analysis.compare import Tradeoff
+    from sim.catalog.catalog import Catalog
+    from sim.scenario.schema import Scenario
+
+
+def compare(
+    *scenarios: str,
+    set_: Override = None,
+    catalog: str | None = None,
+    plot: str | None = None,
+    format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
+) -> int:
+    """Compare ways out of GPU nondeterminism: how often blocks fail, the risk of a wrong result, time, and cost.
+
+    Try `sim compare scenarios/ways_out/*.yaml`. The risk is that of as many attackers as the chain tolerates, with
+    their best attack; an answer is there when the chain accepts it, and final when it can't be taken back.
+
+    Parameters
+    ----------
+    scenarios
+        Scenario files (YAML), in which every group says how long a request takes.
+    set_
+        Override a field in all of them, as PATH=VALUE. May be given several times.
+    catalog
+        A file of your own (YAML), with prices for one.
+    plot
+        Draw failure against cost too: tradeoff.png, .svg or .pdf.
+    format
+        A table for people, or JSON for scripts.
+    """
+    from sim.analysis.compare import compare as compared
+    from sim.catalog.catalog import catalog_with
+    from sim.cli.progress import Progress
+    from sim.plotting.save import check_suffix
+    from sim.scenario.load import load_scenario
+
+    if plot:
+        check_suffix(plot)
+    known = catalog_with(catalog)
+    loaded = [load_scenario(path, set_ or (), catalog=known) for path in _given(scenarios)]
+    with Progress(f"{len(loaded):,} scenarios") as progress:
+        rows = compared(loaded, known, lambda done: progress.update(done / len(loaded)))
+    if format == "json":
+        print(json.dumps([row.to_dict() for row in rows], indent=2))
+    else:
+        print("\n".join([*_table(rows), "", *_prices(loaded, known)]))
+    if plot:
+        from sim.plotting import save
+        from sim.plotting.tradeoff import tradeoff
+
+        save(tradeoff(rows), Path(plot))
+        print(f"drew {plot}", file=sys.stderr)
+    return 0
+
+
+def _given(scenarios: Sequence[str]) -> Sequence[str]:
+    from sim.base.errors import Problem, ScenarioError
+
+    if not scenarios:
+        raise ScenarioError(
+            [Problem("", "needs at least one scenario, such as scenarios/ways_out/*.yaml", where="compare")]
+        )
+    return scenarios
+
+
+def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
+    from sim.analysis.feasibility import duration
+    from sim.base.text import printable
+
+    lines = [
+        (
+            "scenario",
+            "way",
+            "block failure",
+            "wrong result",
+            "answer",
+            "final",
+            "machine-seconds",
+            "x one server",
+            "cost",
+        )
+    ]
+    lines += [
+        (
+            f"{row.scenario}{' *' if row.pareto else ''}",
+            row.way,
+            f"{row.block_failure:.3g}",
+            f"{row.wrong_result_risk:.3g}",
+            duration(row.answer_s),
+            duration(row.finality_s),
+            f"{row.machine_seconds:,.4g}",
+            f"{row.cost_vs_one_server:,.4g}",
+            "" if row.cost_usd is None else f"${row.cost_usd:.3g}",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        yield printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    yield ""
+    yield "* no other one is as good in failure, wrong results and work. A wrong result stands with that probability where"
+    yield "as many nodes attack as the chain tolerates, in the way that suits them best."
+
+
+def _prices(scenarios: Sequence[Scenario], known: Catalog) -> Iterator[str]:
+    """What an hour of each hardware costs, and who says so."""
+    from sim.base.text import printable
+
+    prices = {
+        (group.hardware, group.price_per_hour)
+        for scenario in scenarios
+        for group in scenario.nodes.values()
+        if group.price_per_hour is not None
+    }
+    for label, price in sorted(prices):
+        found = known.find("hardware", label)
+        figure = known.hardware[found].price_per_hour if found else None
+        source = figure.source if figure and figure.value == price else "the scenario"
+        yield printable(f"{label}: ${price:g} an hour ({source})")

@@ -1,0 +1,131 @@
+"""`sim feasibility`: can this chain run this model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from sim.cli.flags import Override, number, probability, seconds, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sim.analysis.feasibility import Feasibility
+    from sim.catalog.catalog import Catalog
+
+_ROWS_WITH_REASON_MAX = 13
+
+
+def feasibility(
+    *,
+    platform: str | None = None,
+    model: str | None = None,
+    patience: str | None = None,
+    tokens: str | None = None,
+    scenario: str | None = None,
+    set_: Override = None,
+    bar: str | None = None,
+    catalog: str | None = None,
+    plot: Annotated[str | None, Parameter(name="--plot")] = None,
+    format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
+) -> int:
+    """Tell whether chains can run models: does it fit, how long does an answer take, would a person wait.
+
+    Platforms and models are those of `sim catalog`. Of a scenario it tells too which case of the article's third rule
+    it is: GPUs kept to one answer, consensus that is not robust, or a claim that is not credible.
+
+    Parameters
+    ----------
+    platform, model
+        Names of the catalog; left out, all.
+    patience
+        Seconds that a person waits for an answer; left out, 10.
+    tokens
+        Output tokens of an answer; left out, what is usual for the model.
+    scenario
+        Judge a scenario file instead.
+    set_
+        Override a field of the scenario, as PATH=VALUE. May be given several times.
+    bar
+        Block failure up to which a scenario counts as robust; left out, 1e-6.
+    catalog
+        A file of your own (YAML) that adds platforms, models or hardware.
+    plot
+        Draw platforms against models too: map.png, .svg or .pdf.
+    format
+        A table for people, or JSON for scripts.
+    """
+    from sim.analysis.feasibility import PATIENCE_S
+    from sim.analysis.feasibility import feasibility as judge
+    from sim.catalog.catalog import catalog_with
+
+    known = catalog_with(catalog)
+    waits = number(patience, "--patience", seconds, "a number of seconds of at least 0")
+    waits = PATIENCE_S if waits is None else waits
+    rows: Sequence[Feasibility]
+    if scenario is None:
+        length = number(tokens, "--tokens", whole, "a whole number of tokens")
+        platforms = [known.meant("platforms", platform, "--platform")] if platform else None
+        models = [known.meant("models", model, "--model")] if model else None
+        rows = judge(known, platforms, models, patience=waits, tokens=length)
+    else:
+        rows = [_of_scenario(scenario, set_ or (), known, waits, bar)]
+    print(json.dumps([row.to_dict() for row in rows], indent=2) if format == "json" else _table(rows))
+    if plot:
+        from sim.plotting import save
+        from sim.plotting.feasibility import feasibility_map
+
+        save(feasibility_map(rows), plot)
+        print(f"drew {plot}", file=sys.stderr)
+    return 0
+
+
+def _of_scenario(path: str, overrides: Sequence[str], known: Catalog, waits: float, bar: str | None) -> Feasibility:
+    from sim.analysis.claim import judge_scenario
+    from sim.analysis.credibility import BAR
+    from sim.scenario.load import load_scenario
+
+    limit = number(bar, "--bar", probability, "a probability from 0 to 1")
+    return judge_scenario(load_scenario(path, overrides, catalog=known), known, waits, BAR if limit is None else limit)
+
+
+def _table(rows: Sequence[Feasibility]) -> str:
+    """Columns for people; reasons below each row where there are few."""
+    from sim.analysis.feasibility import duration, size
+    from sim.base.text import printable
+
+    def shown(value: float | None, how: Callable[[float], str]) -> str:
+        return "" if value is None else how(value)
+
+    lines = [("platform", "model", "needs", "memory", "one answer", "verdict")]
+    lines += [
+        (
+            row.platform,
+            row.model or "",
+            shown(row.bytes_needed, size),
+            shown(row.bytes_available, size),
+            shown(row.seconds, duration),
+            row.verdict,
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    laid = [
+        printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        for line in lines
+    ]
+    if len(rows) > _ROWS_WITH_REASON_MAX:
+        return "\n".join([*laid, "", "sim feasibility --model M, or --platform P, tells why."])
+    return "\n".join(
+        [laid[0], *(text for row, line in zip(rows, laid[1:], strict=True) for text in (line, *_why(row)))]
+    )
+
+
+def _why(row: Feasibility) -> Sequence[str]:
+    from sim.base.text import printable
+
+    rules = [f"memory, {row.rule1}" if row.rule1 else "", f"speed, {row.rule2}" if row.rule2 else ""]
+    return [f"  {text}" for text in (printable(row.why), "; ".join(filter(None, rules))) if text]
