@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 ATTACKS: tuple[Behaviour, ...] = ("collude", "amplify", "equivocate")
 """What attackers try who want a wrong result; the worst counts."""
+UNTIMED = (
+    "must say how long a request takes: executor.seconds_per_request in every group, or workload.model and hardware"
+)
+"""What is wrong with a scenario that cannot be compared."""
 _DELAYS = 3  # messages that follow one another until a block is decided, with PBFT, Tendermint and ICC alike
 
 
@@ -137,11 +141,7 @@ def pareto(points: Sequence[tuple[float, ...]]) -> list[bool]:
 def _row(scenario: Scenario, catalog: Catalog) -> Tradeoff:
     cost = scenario.cost
     if cost is None:
-        message = (
-            f"scenario {scenario.name} does not say how long a request takes: give executor.seconds_per_request, or "
-            "workload.model and hardware, for every group"
-        )
-        raise ScenarioError([Problem("nodes", message)])
+        raise ScenarioError([Problem("nodes", UNTIMED)])
     answer, finality = times(scenario, catalog)
     attackers = attacked(scenario)
     return Tradeoff(

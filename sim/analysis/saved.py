@@ -17,7 +17,7 @@ Row = TypeVar("Row")
 FILE_BYTES_MAX = 10_000_000
 
 
-def read_rows(path: str | PathLike[str], kind: type[Row]) -> list[Row]:
+def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[Row]:
     """Read a JSON list of rows.
 
     Parameters
@@ -26,6 +26,8 @@ def read_rows(path: str | PathLike[str], kind: type[Row]) -> list[Row]:
         A file of at most 10 MB.
     kind
         The dataclass that a row is.
+    command
+        What prints such rows, for the message.
 
     Raises
     ------
@@ -45,5 +47,7 @@ def read_rows(path: str | PathLike[str], kind: type[Row]) -> list[Row]:
     try:
         rows: list[Row] = adapter.validate_json(raw)
     except ValidationError as error:
-        raise ScenarioError([Problem(p.path, p.message, where=name) for p in problems_of(error)]) from None
+        first = problems_of(error)[0]
+        message = f"is not what sim {command} --format json printed: {first.message}"
+        raise ScenarioError([Problem(first.path, message, where=name)]) from None
     return rows

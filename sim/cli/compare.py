@@ -46,18 +46,17 @@ def compare(
     from sim.catalog.catalog import catalog_with
     from sim.cli.progress import Progress
     from sim.plotting.save import check_suffix
-    from sim.scenario.load import load_scenario
 
     if plot:
         check_suffix(plot)
     known = catalog_with(catalog)
-    loaded = [load_scenario(path, set_ or (), catalog=known) for path in _given(scenarios)]
-    with Progress(f"{len(loaded):,} scenarios") as progress:
-        rows = compared(loaded, known, lambda done: progress.update(done / len(loaded)))
+    chains = loaded(scenarios, set_ or (), known)
+    with Progress(f"{len(chains):,} scenarios") as progress:
+        rows = compared(chains, known, lambda done: progress.update(done / len(chains)))
     if format == "json":
         print(json.dumps([row.to_dict() for row in rows], indent=2))
     else:
-        print("\n".join([*_table(rows), "", *_prices(loaded, known)]))
+        print("\n".join([*_table(rows), "", *_prices(chains, known)]))
     if plot:
         from sim.plotting import save
         from sim.plotting.tradeoff import tradeoff
@@ -67,13 +66,25 @@ def compare(
     return 0
 
 
-def _given(scenarios: Sequence[str]) -> Sequence[str]:
-    from sim.base.errors import Problem, ScenarioError
+def loaded(paths: Sequence[str], overrides: Sequence[str], known: Catalog) -> list[Scenario]:
+    """Read scenarios that are to be compared.
 
-    if not scenarios:
-        raise ScenarioError(
-            [Problem("", "needs at least one scenario, such as scenarios/ways_out/*.yaml", where="compare")]
-        )
+    Raises
+    ------
+    ScenarioError
+        There is none, one is wrong, or one does not say how long a request takes.
+    """
+    from sim.analysis.compare import UNTIMED
+    from sim.base.errors import Problem, ScenarioError
+    from sim.scenario.load import load_scenario, located
+
+    if not paths:
+        message = "needs at least one scenario, such as scenarios/ways_out/*.yaml"
+        raise ScenarioError([Problem("", message, where="sim compare")])
+    scenarios = [load_scenario(path, overrides, catalog=known) for path in paths]
+    for path, scenario in zip(paths, scenarios, strict=True):
+        if scenario.cost is None:
+            raise located(Problem("nodes", UNTIMED), path, overrides)
     return scenarios
 
 
@@ -112,7 +123,7 @@ def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
     for line in lines:
         yield printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     yield ""
-    yield "* no other one is as good in failure, wrong results and work. A wrong result stands with that probability where"
+    yield "* no other one is as good in failure, wrong results and work. Wrong results stand with that probability where"
     yield "as many nodes attack as the chain tolerates, in the way that suits them best."
 
 

@@ -86,17 +86,18 @@ def _feasibility(files: Sequence[str], catalog: str | None) -> Axes:
 
     if not files:
         return feasibility_map(feasibility(catalog_with(catalog)))
-    return feasibility_map(read_rows(_one(files, "what sim feasibility --format json printed"), Feasibility))
+    file = _one(files, "what sim feasibility --format json printed")
+    return feasibility_map(read_rows(file, Feasibility, "feasibility"))
 
 
 def _tradeoff(files: Sequence[str], catalog: str | None) -> Axes:
     from sim.analysis.compare import Tradeoff, compare
     from sim.analysis.saved import read_rows
     from sim.catalog.catalog import catalog_with
+    from sim.cli.compare import loaded
     from sim.plotting.tradeoff import tradeoff
-    from sim.scenario.load import load_scenario
 
     if len(files) == 1 and files[0].lower().endswith(".json"):
-        return tradeoff(read_rows(files[0], Tradeoff))
+        return tradeoff(read_rows(files[0], Tradeoff, "compare"))
     known = catalog_with(catalog)
-    return tradeoff(compare([load_scenario(path, catalog=known) for path in files], known))
+    return tradeoff(compare(loaded(files, (), known), known))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sim.plotting.style import COLOURS, LITERAL, SMALL_PT, drawable, frame, head, log_ticks, new_axes
+from sim.base.text import shown
+from sim.plotting.style import COLOURS, GREY, LITERAL, SMALL_PT, drawable, frame, head, log_ticks, new_axes
 from sim.plotting.view import refuse
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def tradeoff(rows: Sequence[Tradeoff], axes: Axes | None = None) -> Axes:
     """
     if not 1 <= len(rows) <= _POINTS_MAX:
         raise refuse(f"a tradeoff has 1 to {_POINTS_MAX} scenarios (got {len(rows)})")
+    for row in rows:
+        if not (
+            0 < row.cost_vs_one_server < math.inf and 0 <= row.block_failure <= 1 and 0 <= row.wrong_result_risk <= 1
+        ):
+            raise refuse(f"scenario {shown(row.scenario)} has a cost or a probability out of range")
     axes = axes or new_axes()[0]
     axes.set_xscale("log")
     axes.set_yscale("log")
