@@ -123,8 +123,8 @@ def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
     for line in lines:
         yield printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     yield ""
-    yield "* no other one is as good in failure, wrong results and work. Wrong results stand with that probability where"
-    yield "as many nodes attack as the chain tolerates, in the way that suits them best."
+    yield "* no other one is as good in failure, wrong results and work. Wrong results stand with that probability"
+    yield "where as many nodes attack as the chain tolerates, in the way that suits them best."
 
 
 def _prices(scenarios: Sequence[Scenario], known: Catalog) -> Iterator[str]:
