@@ -126,8 +126,9 @@ def _executions(scenario: Scenario, name: str) -> float:
         return executes * verification.slowdown
     if isinstance(verification, Proof):
         return executes
-    again = verification.panel(scenario.node_count - 1).expected * verification.recheck_ratio
-    return executes + again * group.count / scenario.node_count
+    others = scenario.node_count - 1
+    again = verification.panel(others).expected * verification.recheck_ratio
+    return executes + (again * (group.count - executes) / others if others else 0.0)
 
 
 def race_time(proof: Proof, prove_s: float) -> float:
