@@ -11,11 +11,15 @@ The whole public API. Read a scenario, run it, look at the result::
 `run`               answer a scenario with the cheapest engine that can
 `sweep`             run every point of a scenario's sweep, and keep the results; gives `Row`s, ends by `Stopping`
 `plot`, `save`      draw rows as a matplotlib Axes, and write the picture
+`feasibility`       can these platforms run these models; `judge_scenario` asks a scenario
+`compare`           scenarios side by side: failure, wrong results, time, cost
+`catalog_with`      the `Catalog` of platforms, models and hardware, with a file of your own
 `Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Network`, `Workload`, `Run`
 `Timeouts`, `Crash` parts of `Consensus` and `Faults`
 `Cpu`, `Gpu`, `Recorded`            executors
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
+`Replicate`, `Proof`, `Optimistic`, `SpotCheck`, `Tee`      how results are verified
 `SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`
 """
 
@@ -27,10 +31,15 @@ from typing import TYPE_CHECKING, Any
 from sim.base.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from sim.analysis.claim import judge_scenario
+    from sim.analysis.compare import compare
+    from sim.analysis.feasibility import feasibility
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
+    from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
     from sim.consensus.rules import Consensus
     from sim.consensus.timeouts import Timeouts
+    from sim.consensus.verification import Optimistic, Proof, Replicate, SpotCheck, Tee
     from sim.engines.result import Estimate, Mean, Result
     from sim.engines.select import run
     from sim.engines.timing import Timing
@@ -48,6 +57,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Beta": "sim.inference.difficulty.beta",
+    "Catalog": "sim.catalog.catalog",
     "Consensus": "sim.consensus.rules",
     "Cpu": "sim.inference.executors",
     "Crash": "sim.consensus.faults",
@@ -57,20 +67,29 @@ _WHERE = {
     "Gpu": "sim.inference.executors",
     "Independent": "sim.inference.difficulty.independent",
     "Mean": "sim.engines.result",
-    "Network": "sim.network.schema",
     "NearTie": "sim.inference.difficulty.near_tie",
+    "Network": "sim.network.schema",
     "NodeGroup": "sim.scenario.schema",
+    "Optimistic": "sim.consensus.verification",
+    "Proof": "sim.consensus.verification",
     "Recorded": "sim.inference.executors",
+    "Replicate": "sim.consensus.verification",
     "Result": "sim.engines.result",
     "Row": "sim.sweeps.row",
     "Run": "sim.scenario.schema",
     "Scenario": "sim.scenario.schema",
     "ScenarioError": "sim.base.errors",
     "SplitquorumError": "sim.base.errors",
+    "SpotCheck": "sim.consensus.verification",
     "Stopping": "sim.sweeps.stopping",
+    "Tee": "sim.consensus.verification",
     "Timeouts": "sim.consensus.timeouts",
     "Timing": "sim.engines.timing",
     "Workload": "sim.scenario.schema",
+    "catalog_with": "sim.catalog.catalog",
+    "compare": "sim.analysis.compare",
+    "feasibility": "sim.analysis.feasibility",
+    "judge_scenario": "sim.analysis.claim",
     "load_scenario": "sim.scenario.load",
     "plot": "sim.plotting",
     "run": "sim.engines.select",
@@ -80,6 +99,7 @@ _WHERE = {
 
 __all__ = [
     "Beta",
+    "Catalog",
     "Consensus",
     "Cpu",
     "Crash",
@@ -92,17 +112,26 @@ __all__ = [
     "NearTie",
     "Network",
     "NodeGroup",
+    "Optimistic",
+    "Proof",
     "Recorded",
+    "Replicate",
     "Result",
     "Row",
     "Run",
     "Scenario",
     "ScenarioError",
     "SplitquorumError",
+    "SpotCheck",
     "Stopping",
+    "Tee",
     "Timeouts",
     "Timing",
     "Workload",
+    "catalog_with",
+    "compare",
+    "feasibility",
+    "judge_scenario",
     "load_scenario",
     "plot",
     "run",

@@ -39,12 +39,14 @@ def test_the_main_job_runs_the_two_examples() -> None:
 
 
 def test_the_yaml_shown_is_a_valid_scenario() -> None:
-    whole, parts = re.findall(r"^```yaml\n((?:.*\n)*?)```", README, re.MULTILINE)
+    whole, parts, named = re.findall(r"^```yaml\n((?:.*\n)*?)```", README, re.MULTILINE)
     assert validated(parse_document(whole, "README.md")).node_count == 13
     nodes = "nodes: {gpu: {count: 13, executor: {kind: cpu}}}\nrun: {blocks: 20}\n"
     timed = validated(parse_document(nodes + parts, "README.md"))
     assert timed.network is not None
     assert run(timed).engine == "events"
+    proved = validated(parse_document(named, "README.md"))
+    assert (proved.node_count, run(proved).block_failure.probability) == (13, 0)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ CLAIMS = [
     ("healed_partition", [], "block_failure", "7.50e-02", 0.075),
     ("fork_above_a_third", [], "forked", "4.55e-01", 0.455),
     ("fork_above_a_third", ["consensus.fault_threshold=1/3", "faults.byzantine=2"], "block_failure", None, 0.0),
+    ("more_nodes_no_throughput", [], "block_failure", None, 0.0),
     ("one_silent_too_many", [], "block_failure", None, 1.0),
     ("stake_weighted", [], "block_failure", None, 0.0),
     ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
@@ -104,6 +105,22 @@ def test_what_runs_message_by_message_is_as_its_comment_says() -> None:
     assert forked.first_violation.height == 5
     assert silent is not None
     assert (silent.causes, silent.simulated_s) == ({"stall": 1_000_000}, 0)
+
+
+def test_more_nodes_do_not_answer_faster_and_cost_more() -> None:
+    path = FOLDER / "more_nodes_no_throughput.yaml"
+    rates, costs = [], []
+    for count in (4, 7, 13, 25):
+        scenario = load_scenario(path, [f"nodes.h100.count={count}"])
+        timing = run(scenario).timing
+        assert timing is not None
+        assert scenario.cost is not None
+        rates.append(timing.blocks_per_s)
+        costs.append(scenario.cost.cost_vs_one_server)
+    assert rates == pytest.approx([0.36] * 4, rel=1e-3)
+    assert costs == pytest.approx([1.35 * count for count in (4, 7, 13, 25)])
+    for written in ("0.36 answers a second", "5.4 to 33.8 times"):
+        assert written in path.read_text()
 
 
 def test_large_validators_leave_the_others_behind() -> None:

@@ -156,12 +156,16 @@ def _time(platform: Platform, operations: float, seconds: float | None, patience
         return
     waits = "a person waits for that" if seconds <= patience else f"a person waits {duration(patience)}"
     rate = platform.operations_per_s.value
-    yield f"{operations:.3g} operations at {rate:.3g} a second take {duration(seconds)}: {waits}"
+    yield f"{_count(operations)} operations at {_count(rate)} a second take {duration(seconds)}: {waits}"
     call = platform.operations_per_call
     if call is not None and operations > call.value:
-        yield f"in {-(-operations // call.value):,.0f} calls of at most {call.value:.3g} operations"
+        yield f"in {-(-operations // call.value):,.0f} calls of at most {_count(call.value)} operations"
     if platform.floats is not None and not platform.floats.value:
         yield "integers only"
+
+
+def _count(number: float) -> str:
+    return f"{number:.3g}".replace("e+0", "e").replace("e+", "e")
 
 
 def size(number: float) -> str:

@@ -26,13 +26,13 @@ def compare(
 ) -> int:
     """Compare ways out of GPU nondeterminism: how often blocks fail, the risk of a wrong result, time, and cost.
 
-    Try `sim compare scenarios/ways_out/*.yaml`. The risk is that of as many attackers as the chain tolerates, with
+    Try `sim compare scenarios/ways_out`. The risk is that of as many attackers as the chain tolerates, with
     their best attack; an answer is there when the chain accepts it, and final when it can't be taken back.
 
     Parameters
     ----------
     scenarios
-        Scenario files (YAML), in which every group says how long a request takes.
+        Scenario files (YAML), or folders of them, in which every group says how long a request takes.
     set_
         Override a field in all of them, as PATH=VALUE. May be given several times.
     catalog
@@ -78,14 +78,20 @@ def loaded(paths: Sequence[str], overrides: Sequence[str], known: Catalog) -> li
     from sim.base.errors import Problem, ScenarioError
     from sim.scenario.load import load_scenario, located
 
-    if not paths:
-        message = "needs at least one scenario, such as scenarios/ways_out/*.yaml"
+    files = [file for path in paths for file in _files(path)]
+    if not files:
+        message = "needs at least one scenario, or a folder of them such as scenarios/ways_out"
         raise ScenarioError([Problem("", message, where="sim compare")])
-    scenarios = [load_scenario(path, overrides, catalog=known) for path in paths]
-    for path, scenario in zip(paths, scenarios, strict=True):
+    scenarios = [load_scenario(file, overrides, catalog=known) for file in files]
+    for path, scenario in zip(files, scenarios, strict=True):
         if scenario.cost is None:
             raise located(Problem("nodes", UNTIMED), path, overrides)
     return scenarios
+
+
+def _files(path: str) -> Sequence[str]:
+    """A file, or the scenarios of a folder by name."""
+    return [str(file) for file in sorted(Path(path).glob("*.yaml"))] if Path(path).is_dir() else [path]
 
 
 def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:

@@ -59,7 +59,6 @@ def feasibility(
         A table for people, or JSON for scripts.
     """
     from sim.analysis.feasibility import PATIENCE_S
-    from sim.analysis.feasibility import feasibility as judge
     from sim.catalog.catalog import catalog_with
 
     known = catalog_with(catalog)
@@ -67,20 +66,31 @@ def feasibility(
     waits = PATIENCE_S if waits is None else waits
     rows: Sequence[Feasibility]
     if scenario is None:
-        length = number(tokens, "--tokens", whole, "a whole number of tokens")
-        platforms = [known.meant("platforms", platform, "--platform")] if platform else None
-        models = [known.meant("models", model, "--model")] if model else None
-        rows = judge(known, platforms, models, patience=waits, tokens=length)
+        rows = _of_catalog(known, platform, model, waits, tokens)
     else:
         rows = [_of_scenario(scenario, set_ or (), known, waits, bar)]
     print(json.dumps([row.to_dict() for row in rows], indent=2) if format == "json" else _table(rows))
-    if plot:
-        from sim.plotting import save
-        from sim.plotting.feasibility import feasibility_map
+    return _drawn(rows, plot) if plot else 0
 
-        save(feasibility_map(rows), plot)
-        print(f"drew {plot}", file=sys.stderr)
+
+def _drawn(rows: Sequence[Feasibility], picture: str) -> int:
+    from sim.plotting import save
+    from sim.plotting.feasibility import feasibility_map
+
+    save(feasibility_map(rows), picture)
+    print(f"drew {picture}", file=sys.stderr)
     return 0
+
+
+def _of_catalog(
+    known: Catalog, platform: str | None, model: str | None, waits: float, tokens: str | None
+) -> Sequence[Feasibility]:
+    from sim.analysis.feasibility import feasibility as judge
+
+    length = number(tokens, "--tokens", whole, "a whole number of tokens")
+    platforms = [known.meant("platforms", platform, "--platform")] if platform else None
+    models = [known.meant("models", model, "--model")] if model else None
+    return judge(known, platforms, models, patience=waits, tokens=length)
 
 
 def _of_scenario(path: str, overrides: Sequence[str], known: Catalog, waits: float, bar: str | None) -> Feasibility:

@@ -60,6 +60,36 @@ class Limits:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class Names:
+    """Where what a scenario names is found.
+
+    Parameters
+    ----------
+    files_anywhere
+        Let the scenario name files (GraphML) outside its folder.
+    catalog
+        A file of your own (YAML) with platforms, models or hardware that the scenario names; see sim catalog.
+    """
+
+    files_anywhere: bool = False
+    catalog: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Arguments for those who load scenarios.
+
+        Raises
+        ------
+        ScenarioError
+            Something is wrong with the catalog.
+        """
+        from sim.catalog.catalog import catalog_with
+
+        known = catalog_with(self.catalog) if self.catalog else None
+        return {"files_anywhere": self.files_anywhere, "catalog": known}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class Workers:
     """Who works on a sweep.
 

@@ -46,9 +46,9 @@ def plot(
     from sim.base.errors import Problem, ScenarioError
     from sim.plotting.save import check_suffix, save
 
-    check_suffix(output)
     if any(Path(output).absolute() == Path(file).absolute() for file in files):
         raise ScenarioError([Problem("", "would overwrite what it draws", output, "--output")])
+    check_suffix(output)
     if kind == "feasibility":
         axes = _feasibility(files, catalog)
     elif kind == "tradeoff":

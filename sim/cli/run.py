@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from sim.cli.flags import Override, number, probability, settings
+from sim.cli.flags import Names, Override, number, probability, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +26,7 @@ def run(
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
     fail_above: str | None = None,
     trace: str | None = None,
-    files_anywhere: bool = False,
-    catalog: str | None = None,
+    names: Names | None = None,
 ) -> int:
     """Answer a scenario: how often its blocks fail, and why.
 
@@ -49,20 +48,14 @@ def run(
         Exit with code 3 if a block fails with a higher probability than this: 1e-6.
     trace
         Write everything that happens to this file, as JSON Lines (events engine): every message, timer and decision.
-    files_anywhere
-        Let the scenario name files (GraphML) outside its folder.
-    catalog
-        A file of your own (YAML) with platforms, models or hardware that the scenario names; see sim catalog.
     """
-    from sim.catalog.catalog import catalog_with
     from sim.cli.render import show
     from sim.engines.select import Interrupted
     from sim.scenario.load import open_document, validated
 
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
     source = (scenario, set_ or (), settings(engine=engine, blocks=blocks, seed=seed))
-    known = catalog_with(catalog) if catalog else None
-    document, problems = open_document(*source, files_anywhere=files_anywhere, catalog=known)
+    document, problems = open_document(*source, **(names or Names()).options())
     loaded = validated(document, problems)
     _check_trace(trace, scenario)
     try:

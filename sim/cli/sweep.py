@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sim.cli.flags import Limits, Override, Workers, settings
+from sim.cli.flags import Limits, Names, Override, Workers, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,7 @@ def sweep(
     limits: Limits | None = None,
     work: Workers | None = None,
     dry_run: bool = False,
-    files_anywhere: bool = False,
-    catalog: str | None = None,
+    names: Names | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
 ) -> int:
     """Run every point of a scenario's sweep, and keep the results.
@@ -55,21 +54,15 @@ def sweep(
         Seed of the random streams.
     dry_run
         Only print the points, the work and an estimate of the time.
-    files_anywhere
-        Let the scenario name files (GraphML) outside its folder.
-    catalog
-        A file of your own (YAML) with platforms, models or hardware that the scenario names; see sim catalog.
     format
         What to print at the end: a table for people, or JSON for scripts.
     """
-    from sim.catalog.catalog import catalog_with
     from sim.scenario.load import load_grid
 
-    known = catalog_with(catalog) if catalog else None
     stopping, work = (limits or Limits()).stopping(), work or Workers()
     wanted = work.number()
     source = (scenario, set_ or (), settings(engine=engine, seed=seed))
-    points = list(load_grid(*source, files_anywhere=files_anywhere, catalog=known).points())
+    points = list(load_grid(*source, **(names or Names()).options()).points())
     choices = _choices(points, source)
     if dry_run:
         from sim.cli.dry import tell
