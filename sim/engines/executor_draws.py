@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.consensus.tally import Outcome
 from sim.consensus.verification import Optimistic, Proof, SpotCheck, Tee
 from sim.engines.executor_exact import Ends, delivery
 from sim.inference.sampler import Groups, PartitionSampler
@@ -39,6 +41,18 @@ class ExecutorDraws:
         self.power = np.array([unit.power for unit in units], dtype=np.int64)
         self.room = np.array([unit.count * unit.nodes for unit in units], dtype=np.int64)
 
+    @cached_property
+    def sampler(self) -> PartitionSampler:
+        """Draws the answers of honest nodes, all groups of them."""
+        scenario = self.scenario
+        workload = scenario.workload
+        return PartitionSampler(scenario.population, 1, workload.requests_per_block, scenario.points_per_request)
+
+    @property
+    def compares(self) -> bool:
+        """Whether answers of nodes that can differ are compared."""
+        return isinstance(self.verification, Optimistic | SpotCheck) and self.scenario.population.can_differ
+
     def outcomes(self, stream: Generator, blocks: int) -> Integers:
         """Outcome of each block, shape (blocks,)."""
         if isinstance(self.verification, Proof | Tee):
@@ -46,7 +60,7 @@ class ExecutorDraws:
         else:
             forged, refused = self._rechecked(stream, blocks)
         honest = np.where(refused, self.ends.refused, self.ends.stands)
-        return np.where(forged, self.ends.forged, honest)
+        return np.where(forged, Outcome.wrong_result, honest)
 
     def _attested(self, stream: Generator, blocks: int, verification: Proof | Tee) -> tuple[Flags, Flags]:
         """Whether a forged proof passes, and whether there is no valid one."""
@@ -70,16 +84,13 @@ class ExecutorDraws:
         look = stream.binomial(sits - hostile, panel.looks)
         forged = led & (look == 0) & self.ends.posts
         disputed = np.zeros(blocks, dtype=np.bool_)
-        if self.scenario.population.laws:
+        if self.compares:
             disputed = self._differ(stream, np.where(led, 0, look)) | ((hostile > 0) & self.ends.posts)
         return forged, np.where(led, ~forged, disputed)
 
     def _differ(self, stream: Generator, look: Integers) -> Flags:
         """Whether one of those who look gets another answer than an honest executor."""
-        scenario, blocks = self.scenario, len(look)
-        sampler = PartitionSampler(
-            scenario.population, 1, scenario.workload.requests_per_block, scenario.points_per_request
-        )
+        blocks, sampler = len(look), self.sampler
         differ = np.zeros(blocks, dtype=np.bool_)
         active = np.flatnonzero(stream.random(blocks) < sampler.block_rate)
         if len(active):
@@ -106,9 +117,12 @@ class ExecutorDraws:
 
     def _executors(self, stream: Generator, groups: Groups, blocks: int) -> tuple[Integers, Integers]:
         """Row and unit of each block's executor, drawn by power; rows are in the order of blocks."""
-        weight = groups.machines * self.power
-        ends = weight.ravel().cumsum()
-        total = int(weight.sum()) // blocks
-        place = np.arange(blocks) * total + stream.integers(0, total, size=blocks)
-        flat = np.searchsorted(ends, place, side="right")
-        return np.divmod(flat, len(self.power))
+        weight = groups.machines * (self.power / float(self.scenario.population.power))
+        ends = weight.ravel().cumsum()  # a block after the other, each of length 1
+        number, units = np.arange(blocks), len(self.power)
+        first = np.searchsorted(groups.block, number) * units
+        last = np.searchsorted(groups.block, number, side="right") * units - 1
+        flat = np.clip(np.searchsorted(ends, number + stream.random(blocks), side="right"), first, last)
+        empty = groups.machines.ravel()[flat] == 0  # where rounding puts the place on an edge
+        flat[empty] = first[empty] + groups.machines[first[empty] // units].argmax(axis=1)
+        return np.divmod(flat, units)

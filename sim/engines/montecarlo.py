@@ -78,18 +78,22 @@ class MonteCarlo:
     @cached_property
     def cell_blocks(self) -> int:
         """Blocks in a cell, a power of two: about the same work in every cell."""
-        if not self.scenario.replicated:
-            return _WORK_PER_CELL
-        sampler, population = self.sampler, self.scenario.population
+        if self.scenario.replicated:
+            return self._cell(self.sampler, _CELL_BITS_MAX)
+        most = _WORK_PER_CELL.bit_length() - 1  # every block is drawn
+        return self._cell(self._executor.sampler, most) if self._executor.compares else 1 << most
+
+    def _cell(self, sampler: PartitionSampler, bits_max: int) -> int:
+        population = self.scenario.population
         candidates = max(sampler.block_rate, self.scenario.points * sampler.point_rate)
         size = 1 + len(population.units)
         if population.alternatives:
             size += population.nodes // 50
-        if 2 * self.election.relevant <= population.power:
+        if 2 * sampler.threshold <= population.power:
             machines = sum(unit.count for unit in population.units)
-            size += min(population.power // self.election.relevant, machines)
+            size += min(population.power // sampler.threshold, machines)
         bits = math.floor(math.log2(_WORK_PER_CELL / max(candidates * size, 1e-300)))
-        return int(1 << min(max(bits, 0), _CELL_BITS_MAX))
+        return int(1 << min(max(bits, 0), bits_max))
 
     def cells(self, blocks: int) -> Iterator[tuple[int, int]]:
         """Yield the cells of a run of that many blocks: number, and blocks of it that the run covers."""

@@ -77,6 +77,11 @@ class Population:
         return sum(unit.count * unit.nodes for unit in self.units)
 
     @property
+    def can_differ(self) -> bool:
+        """Whether two of its machines can answer differently: some deviate, and they are not one machine."""
+        return bool(self.laws) and sum(unit.count for unit in self.units) > 1
+
+    @property
     def laws(self) -> list[Difficulty]:
         """The different laws by which machines deviate."""
         return list(dict.fromkeys(unit.law for unit in self.units if unit.law))

@@ -42,7 +42,9 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
         )
     if scenario.replicated and election.quorum == election.votes and election.votes > 1:
         yield "the quorum is everybody: one diverging or silent node is enough to fail a block"
-    if isinstance(scenario.verification, Optimistic | SpotCheck) and scenario.population.laws:
+    if not scenario.replicated and scenario.consensus.result == "propose":
+        yield "with one executor nodes vote on its result, in one attempt: consensus.result makes no difference"
+    if isinstance(scenario.verification, Optimistic | SpotCheck) and scenario.population.can_differ:
         yield (
             "honest executions can differ, so nobody can tell a difference from fraud: a challenged result is refused, "
             "and a Byzantine node that may look can have any result refused"

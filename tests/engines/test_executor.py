@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -15,6 +16,9 @@ from scipy import stats
 from sim import EngineError, Scenario, run
 from sim.consensus.verification import Optimistic, SpotCheck
 from sim.engines.montecarlo import MonteCarlo
+from sim.inference.agreement import agreement
+from sim.inference.alike import Alike
+from sim.inference.population import Population
 from sim.scenario.cost import race_time
 
 GPU = {"kind": "gpu", "nondeterminism": {"difficulty": "near_tie", "rate": 0.02}}
@@ -178,6 +182,10 @@ def test_where_all_answer_alike_a_false_challenge_is_dismissed_and_a_true_one_up
     attacked = run(chain(verification, nodes=exact, faults=attack(4)))
     assert attacked.outcomes["wrong_result"].probability == 0
     assert attacked.outcomes["agreed"].probability == pytest.approx(9 / 13)
+    one_class = {"gpu": {"count": 13, "executor": GPU | {"arithmetic": "class_exact"}}}
+    kept = run(chain(verification, nodes=one_class, faults=attack(1)))
+    assert kept.outcomes["agreed"].probability == pytest.approx(12 / 13)
+    assert not any("refused" in warning for warning in kept.warnings)
     native = run(chain(verification, faults=attack(1)))
     assert native.outcomes["agreed"].probability == 0
     assert any("have any result refused" in warning for warning in native.warnings)
@@ -227,3 +235,36 @@ def test_the_time_of_a_race_is_that_of_drawn_races(
     first = np.minimum(times.min(axis=1), np.inf if timeout is None else timeout)
     wanted = race_time(scenario.verification, 10.0)  # type: ignore[arg-type]
     assert wanted == pytest.approx(first.mean(), abs=5 * first.std() / math.sqrt(draws) + 1e-3)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_machines_that_differ_are_those_whose_whole_group_is_lost(seed: int) -> None:
+    """The direct formula against the law of agreement of a population of the chosen machines alone."""
+    random = Random(5_000 + seed)
+    population = draw_scenario(random, nodes=16, points=1, rates=(1e-9, 0.45)).population
+    alike = Alike(population)
+    for _ in range(5):
+        chosen = [random.randint(0, unit.count) for unit in population.units]
+        units = [
+            replace(unit, count=number, power=1, nodes=1)
+            for unit, number in zip(population.units, chosen, strict=True)
+            if number
+        ]
+        few = Population(tuple(units), population.alternatives)
+        lost = agreement(few, few.power).lost if units else 0.0
+        assert alike.differ(chosen, 1) == pytest.approx(lost, rel=1e-9, abs=1e-15)
+        assert alike.differ(chosen, 7) == pytest.approx(-math.expm1(7 * math.log1p(-lost)), rel=1e-9, abs=1e-15)
+
+
+def test_large_chains_are_answered_at_once_and_draws_stay_small() -> None:
+    many = {"gpu": {"count": 1_000, "executor": GPU}}
+    assert run(chain({"kind": "optimistic"}, nodes=many)).engine == "exact"
+    cpus = {"cpu": {"count": 50_000, "executor": {"kind": "cpu"}}}
+    assert run(chain({"kind": "spot_check"}, nodes=cpus)).engine == "exact"
+    apart = {"difficulty": "independent", "rate": 0.3}
+    crowd = {"gpu": {"count": 20_000, "power": 10**12, "executor": {"kind": "gpu", "nondeterminism": apart}}}
+    scenario = chain({"kind": "spot_check", "probability": 1.0}, nodes=crowd)
+    assert MonteCarlo(scenario).cell_blocks == 1
+    drawn = run(scenario, engine="montecarlo", blocks=20)
+    assert drawn.block_failure.count is not None
+    assert 3 <= drawn.block_failure.count <= 17  # executor and checker both stay with probability 0.49

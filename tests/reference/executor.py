@@ -29,8 +29,8 @@ def rechecked(case: Case, chance: float, drawn: int, looks: float) -> dict[str, 
     powers += [g.power for g in case.groups for _ in range(g.byzantine)]
     nodes, total = len(powers), sum(powers)
     posts = case.behaviour != "silent"
-    differ = any(g.rate > 0 and g.honest for g in case.groups)
     answers = block_law(case)
+    differ = any(len(partition) > 1 and law > 0 for partition, law in answers.items())
     ends = {"stands": 0.0, "refused": 0.0, "forged": 0.0}
     for executor in range(nodes):
         others = [node for node in range(nodes) if node != executor]
