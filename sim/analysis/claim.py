@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim.analysis.credibility import BAR, KEEPS_ONE_ANSWER, credibility
+from sim.analysis.credibility import BAR, KEEPS_ONE_ANSWER, credibility, memory_of
 from sim.analysis.feasibility import PATIENCE_S, Feasibility, duration, judge, size, verdict_of
 from sim.analysis.rules import rule1, rule2
 
@@ -23,7 +23,7 @@ class Claim(Feasibility):
     Parameters
     ----------
     rule3
-        `deterministic or approximate consensus`, `not robust` or `not credible`; None where it claims no GPU.
+        `deterministic or approximate consensus`, `not robust`, `not credible`, `unknown`; None where it claims no GPU.
     block_failure
         How often its blocks fail; None where it claims no GPU.
     """
@@ -65,18 +65,16 @@ def judge_scenario(scenario: Scenario, catalog: Catalog, patience: float = PATIE
 
 
 def _pair(scenario: Scenario, catalog: Catalog, patience: float) -> Feasibility:
-    """Platform and model, on the scenario's own machines where it says what they are."""
+    """Platform and model; on the scenario's own machines where it says what they are."""
     platform = catalog.find("platforms", scenario.platform or "")
     model = catalog.find("models", scenario.workload.model or "")
-    machines = [catalog.find("hardware", group.hardware) for group in scenario.nodes.values()]
-    if platform and model and not all(machines):
+    tightest = _tightest(scenario, catalog)
+    if platform and model and tightest is None:
         return judge(
             platform, catalog.platforms[platform], model, catalog.models[model], patience, scenario.workload.tokens
         )
-    memories = [catalog.hardware[name].memory_bytes if name else None for name in machines]
-    available = None if None in memories else int(min(memory.value for memory in memories if memory))
+    needed, available = tightest or (int(catalog.models[model].bytes.value) if model else None, None)
     seconds = _slowest(scenario)
-    needed = int(catalog.models[model].bytes.value) if model else None
     operations = catalog.models[model].operations_per_token.value * scenario.workload.tokens if model else None
     fits = None if available is None or needed is None else needed <= available
     in_time = None if seconds is None else seconds <= patience
@@ -93,6 +91,17 @@ def _pair(scenario: Scenario, catalog: Catalog, patience: float) -> Feasibility:
         verdict_of(fits=fits, in_time=in_time),
         "; ".join(_sentences(needed, available, seconds)),
     )
+
+
+def _tightest(scenario: Scenario, catalog: Catalog) -> tuple[int | None, int] | None:
+    """Bytes needed and available where they are closest; None where the memory of some machines is not known."""
+    known: list[tuple[int | None, int]] = []
+    for group in scenario.nodes.values():
+        needed, available = memory_of(scenario, group, catalog)
+        if available is None:
+            return None
+        known.append((needed, available))
+    return min(known, key=lambda pair: pair[1] - (pair[0] or 0))
 
 
 def _slowest(scenario: Scenario) -> float | None:

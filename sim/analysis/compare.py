@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.base.errors import Problem, ScenarioError
 from sim.consensus.verification import Optimistic, Proof, SpotCheck, Tee
+from sim.engines.result import Estimate
 from sim.engines.select import run
 from sim.inference.executors import Gpu
 from sim.network.latency import Regions
 from sim.network.schema import Network
-from sim.scenario.cost import execution_s
+from sim.scenario.cost import block_rounds, execution_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sim.catalog.catalog import Catalog
     from sim.consensus.faults import Behaviour
     from sim.scenario.schema import Scenario
 
-ATTACKS: tuple[Behaviour, ...] = ("collude", "amplify", "equivocate")
-"""What attackers try who want a wrong result; the worst counts."""
-UNTIMED = (
-    "must say how long a request takes: executor.seconds_per_request in every group, or workload.model and hardware"
-)
+ATTACKS: tuple[Behaviour, ...] = ("silent", "collude", "amplify", "equivocate")
+"""What attackers try; the worst counts, for failing blocks and for wrong results."""
+UNTIMED = "must say how long a request takes: executor.seconds_per_request, or workload.model and hardware, everywhere"
 """What is wrong with a scenario that cannot be compared."""
 _DELAYS = 3  # messages that follow one another until a block is decided, with PBFT, Tendermint and ICC alike
 
@@ -33,6 +32,9 @@ _DELAYS = 3  # messages that follow one another until a block is decided, with P
 @dataclass(frozen=True, slots=True)
 class Tradeoff:
     """What a chain gives, and what an answer costs.
+
+    A probability that was simulated has the upper end of its 95 % interval beside it, which is what counts in
+    comparisons: that nothing was seen does not mean that nothing happens. An exact one stands there twice.
 
     Parameters
     ----------
@@ -42,12 +44,14 @@ class Tradeoff:
         How it comes to one answer: verification, and arithmetic where nodes have GPUs.
     nodes
         Number of nodes.
-    block_failure
+    block_failure, block_failure_high
         Probability that a block fails, as the scenario has it.
     attackers
         Nodes that the chain tolerates as Byzantine.
-    wrong_result_risk
-        Probability that a wrong result is certified, with that many attackers and their best attack.
+    failure_under_attack, failure_under_attack_high
+        Probability that a block fails, with that many attackers and the attack that is worst for it.
+    wrong_result_risk, wrong_result_high
+        Probability that a wrong result is certified, or two are, with the attack that is worst for that.
     answer_s
         Seconds until the chain accepts a result.
     finality_s
@@ -66,8 +70,12 @@ class Tradeoff:
     way: str
     nodes: int
     block_failure: float
+    block_failure_high: float
     attackers: int
+    failure_under_attack: float
+    failure_under_attack_high: float
     wrong_result_risk: float
+    wrong_result_high: float
     answer_s: float
     finality_s: float
     machine_seconds: float
@@ -79,21 +87,17 @@ class Tradeoff:
         """Plain values."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Tradeoff:
-        """Read what `to_dict` gave.
 
-        Raises
-        ------
-        TypeError
-            It is something else.
-        """
-        return cls(**plain)
+class Worst(NamedTuple):
+    """Worst that attackers do, each with the upper end of its interval."""
+
+    failure: float
+    failure_high: float
+    wrong: float
+    wrong_high: float
 
 
-def compare(
-    scenarios: Iterable[Scenario], catalog: Catalog, progress: Callable[[int], None] | None = None
-) -> list[Tradeoff]:
+def compare(scenarios: Iterable[Scenario], catalog: Catalog) -> list[Tradeoff]:
     """Compare scenarios.
 
     Parameters
@@ -102,8 +106,6 @@ def compare(
         Validated; every group says how long a request takes (`executor.seconds_per_request`, or a model and hardware).
     catalog
         Has the block times of platforms that scenarios name.
-    progress
-        Called with the number of scenarios done.
 
     Returns
     -------
@@ -114,13 +116,15 @@ def compare(
     ------
     ScenarioError
         A scenario does not say how long a request takes.
+    EngineError
+        No engine can answer a scenario.
     """
-    rows: list[Tradeoff] = []
-    for scenario in scenarios:
-        rows.append(_row(scenario, catalog))
-        if progress:
-            progress(len(rows))
-    best = pareto([(row.block_failure, row.wrong_result_risk, row.machine_seconds) for row in rows])
+    return with_front([tradeoff_of(scenario, catalog) for scenario in scenarios])
+
+
+def with_front(rows: Sequence[Tradeoff]) -> list[Tradeoff]:
+    """Mark those that no other one beats, by the upper ends of what was simulated."""
+    best = pareto([(row.block_failure_high, row.wrong_result_high, row.machine_seconds) for row in rows])
     return [replace(row, pareto=one) for row, one in zip(rows, best, strict=True)]
 
 
@@ -138,24 +142,30 @@ def pareto(points: Sequence[tuple[float, ...]]) -> list[bool]:
     ]
 
 
-def _row(scenario: Scenario, catalog: Catalog) -> Tradeoff:
+def tradeoff_of(scenario: Scenario, catalog: Catalog) -> Tradeoff:
+    """What one scenario gives and costs (see `compare`)."""
     cost = scenario.cost
     if cost is None:
         raise ScenarioError([Problem("nodes", UNTIMED)])
     answer, finality = times(scenario, catalog)
     attackers = attacked(scenario)
+    failure, worst = run(scenario).block_failure, worst_of(scenario, attackers)
     return Tradeoff(
-        scenario.name,
-        way(scenario),
-        scenario.node_count,
-        run(scenario).block_failure.probability,
-        sum(attackers.values()),
-        wrong_result_risk(scenario, attackers),
-        answer,
-        finality,
-        cost.machine_seconds,
-        cost.cost_vs_one_server,
-        cost.cost_usd,
+        scenario=scenario.name,
+        way=way(scenario),
+        nodes=scenario.node_count,
+        block_failure=failure.probability,
+        block_failure_high=failure.high,
+        attackers=sum(attackers.values()),
+        failure_under_attack=max(worst.failure, failure.probability),
+        failure_under_attack_high=max(worst.failure_high, failure.high),
+        wrong_result_risk=worst.wrong,
+        wrong_result_high=worst.wrong_high,
+        answer_s=answer,
+        finality_s=finality,
+        machine_seconds=cost.machine_seconds,
+        cost_vs_one_server=cost.cost_vs_one_server,
+        cost_usd=cost.cost_usd,
     )
 
 
@@ -177,18 +187,22 @@ def attacked(scenario: Scenario) -> dict[str, int]:
     return placed
 
 
-def wrong_result_risk(scenario: Scenario, attackers: dict[str, int]) -> float:
-    """Probability that a wrong result is certified, under the best of `ATTACKS`."""
-    if not any(attackers.values()) or scenario.recorded:
-        return 0.0
+def worst_of(scenario: Scenario, attackers: dict[str, int]) -> Worst:
+    """Run every attack, with the engine that suits it, and take the worst for failing blocks and for wrong results."""
     plain = scenario.model_dump(mode="json", exclude_none=True)
-    plain["faults"] = {key: value for key, value in plain["faults"].items() if key == "crashes"}
-    risks = []
-    for behaviour in ATTACKS:
-        faults = plain["faults"] | {"byzantine": attackers, "behaviour": behaviour}
-        outcomes = run(type(scenario).model_validate(plain | {"faults": faults})).outcomes
-        risks.append(outcomes["wrong_result"].probability + outcomes["forked"].probability)
-    return max(risks)
+    crashes = {key: value for key, value in plain["faults"].items() if key == "crashes"}
+    plain["run"]["engine"] = "auto"
+    found = []
+    for behaviour in ATTACKS if any(attackers.values()) else ():
+        faults = crashes | {"byzantine": attackers, "behaviour": behaviour}
+        result = run(type(scenario).model_validate(plain | {"faults": faults}))
+        wrong, forked = (result.outcomes[name] for name in ("wrong_result", "forked"))
+        both = Estimate.exact(wrong.probability + forked.probability)
+        if result.blocks is not None and wrong.count is not None and forked.count is not None:
+            both = Estimate.of(wrong.count + forked.count, result.blocks)
+        failure = result.block_failure
+        found.append(Worst(failure.probability, failure.high, both.probability, both.high))
+    return Worst(*(max(column) for column in zip(*found, strict=True))) if found else Worst(0.0, 0.0, 0.0, 0.0)
 
 
 def times(scenario: Scenario, catalog: Catalog) -> tuple[float, float]:
@@ -204,11 +218,11 @@ def times(scenario: Scenario, catalog: Catalog) -> tuple[float, float]:
     if scenario.replicated or verification is None:
         work = _until_quorum(scenario)
         return work + block, work + final
-    rounds = max(_rounds(scenario, name) for name in scenario.nodes)
+    rounds = block_rounds(scenario)
     seconds = execution_s(scenario)
     if isinstance(verification, Proof | Tee):
         race = scenario.cost.race_s if scenario.cost else 0.0
-        work = rounds * (seconds + race) + verification.verify_s
+        work = rounds * seconds + race + scenario.workload.requests_per_block * verification.verify_s
         return work + block, work + final
     if isinstance(verification, SpotCheck):
         work = rounds * seconds * (1 + verification.probability * verification.recheck_ratio)

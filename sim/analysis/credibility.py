@@ -11,16 +11,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.analysis.feasibility import size
+from sim.consensus.verification import Optimistic, Proof, SpotCheck, Tee
 from sim.engines.select import run
 from sim.inference.difficulty.independent import Independent
 from sim.inference.executors import Gpu
 
 if TYPE_CHECKING:
     from sim.catalog.catalog import Catalog
+    from sim.engines.result import Estimate
     from sim.scenario.schema import NodeGroup, Scenario
 
 BAR = 1e-6
@@ -28,6 +31,10 @@ BAR = 1e-6
 KEEPS_ONE_ANSWER = "deterministic or approximate consensus"
 NOT_ROBUST = "not robust"
 NOT_CREDIBLE = "not credible"
+UNDECIDED = "unknown"
+BLOCKS_MAX = 10_000_000
+"""Blocks that are simulated at most to hold a block failure against the bar."""
+_BLOCKS_PER_BAR = 8.0
 
 
 class Credibility(NamedTuple):
@@ -36,7 +43,8 @@ class Credibility(NamedTuple):
     Parameters
     ----------
     case
-        `deterministic or approximate consensus`, `not robust` or `not credible`.
+        `deterministic or approximate consensus`, `not robust` or `not credible`; `unknown` where too few blocks were
+        simulated to tell.
     block_failure
         How often its blocks fail.
     why
@@ -68,18 +76,29 @@ def credibility(scenario: Scenario, catalog: Catalog, bar: float = BAR) -> Credi
     claims = {name: group for name, group in scenario.nodes.items() if _claims_gpu(group, catalog)}
     if not claims:
         return None
-    failure = run(scenario).block_failure.probability
+    seen = _settled(scenario, bar)
+    case, why = _case(scenario, claims, catalog, seen, bar)
+    return Credibility(case, seen.probability, why)
+
+
+def _case(
+    scenario: Scenario, claims: dict[str, NodeGroup], catalog: Catalog, seen: Estimate, bar: float
+) -> tuple[str, str]:
+    """Which case it is, given how often blocks fail, and why."""
+    often = f"blocks fail with probability {seen.probability:.3g}"
     if missing := next(_too_large(scenario, claims, catalog), None):
-        return Credibility(NOT_CREDIBLE, failure, missing)
-    if failure > bar:
-        return Credibility(NOT_ROBUST, failure, f"blocks fail with probability {failure:.3g}, above the bar of {bar:g}")
-    if not scenario.replicated and scenario.verification:
-        why = f"one execution is verified ({scenario.verification.kind}), so the others need not compute the same"
-        return Credibility(KEEPS_ONE_ANSWER, failure, why)
+        return NOT_CREDIBLE, missing
+    if seen.low > bar:
+        return NOT_ROBUST, f"{often}, above the bar of {bar:g}"
+    if seen.high > bar:
+        return UNDECIDED, f"{often}, up to {seen.high:.2g}, which may be above the bar of {bar:g}: run more blocks"
     if doubt := next(_doubts(scenario, claims), None):
-        return Credibility(NOT_CREDIBLE, failure, doubt)
+        return NOT_CREDIBLE, doubt
+    if not scenario.replicated and scenario.verification:
+        kind = scenario.verification.kind
+        return KEEPS_ONE_ANSWER, f"one execution is verified ({kind}), so the others need not compute the same"
     kept = ", ".join(f"{name}: {_arithmetic(group)}" for name, group in claims.items())
-    return Credibility(KEEPS_ONE_ANSWER, failure, f"its GPUs are kept to one answer ({kept})")
+    return KEEPS_ONE_ANSWER, f"its GPUs are kept to one answer ({kept})"
 
 
 def _claims_gpu(group: NodeGroup, catalog: Catalog) -> bool:
@@ -87,25 +106,65 @@ def _claims_gpu(group: NodeGroup, catalog: Catalog) -> bool:
     return isinstance(group.executor, Gpu) or (found is not None and catalog.hardware[found].kind == "gpu")
 
 
+def _settled(scenario: Scenario, bar: float) -> Estimate:
+    """How often blocks fail; simulated with as many blocks as the bar needs, up to `BLOCKS_MAX`, if need be."""
+    result = run(scenario)
+    seen = result.block_failure
+    if result.engine != "montecarlo" or not seen.low <= bar < seen.high:
+        return seen
+    blocks = min(BLOCKS_MAX, math.ceil(_BLOCKS_PER_BAR / max(bar, _BLOCKS_PER_BAR / BLOCKS_MAX)))
+    return run(scenario, blocks=max(blocks, scenario.run.blocks)).block_failure
+
+
+def _never_checks(scenario: Scenario) -> bool:
+    """Whether a forged result always passes."""
+    verification = scenario.verification
+    if isinstance(verification, Optimistic | SpotCheck):
+        return not verification.panel(scenario.node_count - 1).expected
+    return isinstance(verification, Proof | Tee) and verification.forgery == 1
+
+
 def _arithmetic(group: NodeGroup) -> str:
-    return (group.executor.arithmetic or "native") if isinstance(group.executor, Gpu) else "native"
+    """What keeps the GPUs of a group to one answer; native where nothing does."""
+    executor = group.executor
+    if not isinstance(executor, Gpu) or executor.residual == 1:
+        return "native"
+    return executor.arithmetic or "native"
+
+
+def memory_of(scenario: Scenario, group: NodeGroup, catalog: Catalog) -> tuple[int | None, int | None]:
+    """Bytes that the scenario's model needs on a machine of a group, and bytes that the machine has; None, not known.
+
+    Each device of a node holds a copy. An arithmetic that needs more memory does so for weights of 16 bits and more;
+    quantised ones stay as they are.
+    """
+    model = catalog.find("models", scenario.workload.model or "")
+    label = catalog.find("hardware", group.hardware)
+    memory = catalog.hardware[label].memory_bytes if label else None
+    available = int(memory.value) if memory else None
+    if model is None:
+        return None, available
+    entry = catalog.models[model]
+    whole = entry.parameters is None or entry.bytes.value / entry.parameters.value >= 2
+    arithmetic = group.executor.arithmetic if isinstance(group.executor, Gpu) else None
+    factor = getattr(catalog.mitigations.get(arithmetic or ""), "memory_factor", None)
+    return int(entry.bytes.value * (factor.value if factor and whole else 1.0)), available
 
 
 def _too_large(scenario: Scenario, claims: dict[str, NodeGroup], catalog: Catalog) -> Iterator[str]:
     """Yield machines that cannot hold the model that they are said to run."""
-    model = scenario.workload.model
-    found = catalog.find("models", model) if model else None
-    for group in claims.values() if found else ():
-        label = catalog.find("hardware", group.hardware)
-        memory = catalog.hardware[label].memory_bytes if label else None
-        factor = getattr(catalog.mitigations.get(_arithmetic(group)), "memory_factor", None)
-        needed = catalog.models[found or ""].bytes.value * (factor.value if factor else 1.0)
-        if memory is not None and needed > memory.value * (group.devices or 1):
-            yield f"{found} needs {size(needed)}, and {label} has {size(memory.value * (group.devices or 1))}"
+    for group in claims.values():
+        needed, available = memory_of(scenario, group, catalog)
+        if needed is not None and available is not None and needed > available:
+            yield f"{scenario.workload.model} needs {size(needed)}, and {group.hardware} has {size(available)}"
 
 
 def _doubts(scenario: Scenario, claims: dict[str, NodeGroup]) -> Iterator[str]:
     """Yield reasons why blocks that hardly ever fail are not believed."""
+    if not scenario.replicated and scenario.verification:
+        if _never_checks(scenario):
+            yield f"verification {scenario.verification.kind} catches nothing: whatever is posted stands"
+        return
     native = {name: group for name, group in claims.items() if _arithmetic(group) == "native"}
     if native and _quorum_without(scenario, claims):
         yield "its other nodes are a quorum: blocks are decided by them, and its GPUs only follow"

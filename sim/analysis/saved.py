@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,8 +15,13 @@ from sim.base.model import problems_of
 if TYPE_CHECKING:
     from os import PathLike
 
-Row = TypeVar("Row")
+    from sim.analysis.compare import Tradeoff
+    from sim.analysis.feasibility import Feasibility
+
+Row = TypeVar("Row", "Feasibility", "Tradeoff")
 FILE_BYTES_MAX = 10_000_000
+TEXT_CHARACTERS_MAX = 2_000
+NUMBER_MAX = 1e100
 
 
 def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[Row]:
@@ -36,6 +43,8 @@ def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[
     """
     name = str(path)
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise ScenarioError([Problem("", "is not a regular file", where=name)])
         with Path(path).open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
@@ -44,10 +53,21 @@ def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[
     if len(raw) > FILE_BYTES_MAX:
         raise ScenarioError([Problem("", f"is larger than {FILE_BYTES_MAX // 1_000_000} MB", where=name)])
     adapter: TypeAdapter[Any] = TypeAdapter(list[kind])  # type: ignore[valid-type]
+    printed = f"is not what sim {command} --format json printed"
     try:
-        rows: list[Row] = adapter.validate_json(raw)
+        rows: list[Row] = adapter.validate_json(raw.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         first = problems_of(error)[0]
-        message = f"is not what sim {command} --format json printed: {first.message}"
-        raise ScenarioError([Problem(first.path, message, where=name)]) from None
+        raise ScenarioError([Problem(first.path, f"{printed}: {first.message}", where=name)]) from None
+    for index, row in enumerate(rows):
+        for key, value in asdict(row).items():
+            if not _sensible(value):
+                raise ScenarioError([Problem(f"{index}.{key}", f"{printed}: out of range", value, name)])
     return rows
+
+
+def _sensible(value: object) -> bool:
+    """Whether a text or number is of a size that can be drawn."""
+    if isinstance(value, str):
+        return len(value) <= TEXT_CHARACTERS_MAX
+    return not isinstance(value, (int, float)) or abs(value) <= NUMBER_MAX

@@ -45,6 +45,7 @@ class Catalog(FrozenModel):
                 if not name or len(name) > 100 or "." in name or has_control_characters(name):
                     message = "a name must have 1 to 100 characters, no dot and no control characters"
                     yield Mistake((kind, name), message, name)
+            yield from _alias_clashes(kind, fields.get(kind, {}))
 
     def entries(self, kind: Kind) -> Mapping[str, Entry]:
         """Entries of a kind, by name."""
@@ -82,6 +83,18 @@ class Catalog(FrozenModel):
         return f"is not in the catalog of {kind}; {did_you_mean(name, self.entries(kind))}"
 
 
+def _alias_clashes(kind: Kind, entries: Mapping[str, Entry]) -> Iterator[Mistake]:
+    """Yield aliases that mean something else already, or can't be named."""
+    owner = {name: name for name in entries}
+    for name, entry in entries.items():
+        for index, alias in enumerate(entry.aliases):
+            other = owner.setdefault(alias, name)
+            if other != name or alias in entry.aliases[:index]:
+                yield Mistake((kind, name, "aliases", index), f"means {other} already", alias)
+            elif has_control_characters(alias):
+                yield Mistake((kind, name, "aliases", index), "must not hold control characters", alias)
+
+
 @cache
 def builtin() -> Catalog:
     """Return what is shipped, read once."""
@@ -111,6 +124,7 @@ def catalog_with(path: str | PathLike[str] | None) -> Catalog:
     document = read_document(Path(path))
     problems = list(document.problems)
     shipped = json.loads(builtin().model_dump_json(exclude_none=True))
+    problems += [document.locate(problem) for problem in _other_kinds(shipped, document.tree)]
     try:
         merged = Catalog.model_validate(_merged(shipped, document))
     except ValidationError as error:
@@ -129,6 +143,17 @@ def _merged(shipped: dict[str, Any], document: Document) -> dict[str, Any]:
             continue
         merged[kind] = known | {name: _overlaid(known.get(name), entry) for name, entry in entries.items()}
     return merged
+
+
+def _other_kinds(shipped: dict[str, Any], own: dict[str, Any]) -> Iterator[Problem]:
+    """Yield entries that are shipped as something else: what names them would silently change its meaning."""
+    for kind in ("hardware", "mitigations"):
+        entries = own.get(kind)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            known = shipped[kind].get(name, {}).get("kind")
+            given = entry.get("kind", known) if isinstance(entry, dict) else known
+            if known and given != known:
+                yield Problem(f"{kind}.{name}.kind", f"must stay {known}, as {name} is shipped", given)
 
 
 def _overlaid(known: Any, given: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sim.base.model import FrozenModel
-from sim.catalog.figures import Count, Figure, Flag, Positive, Share, Sourced, Word
+from sim.catalog.figures import Count, Factor, Figure, Flag, Part, Positive, Sourced, Threshold, Word
 
+Name = Annotated[str, Field(min_length=1, max_length=100)]
 ByModel = Annotated[dict[str, Positive], Field(max_length=1_000)]
 
 
@@ -18,7 +19,9 @@ class Entry(FrozenModel):
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
     """Its name in full."""
-    aliases: Annotated[list[str], Field(max_length=20)] = Field(default_factory=list)
+    aliases: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=20)] = Field(
+        default_factory=list
+    )
     """Other names that mean it."""
 
     def figures(self) -> Iterator[tuple[str, Sourced]]:
@@ -50,7 +53,7 @@ class Platform(Entry):
     """Consensus protocol, where it is one that this program knows."""
     result: Word | None = None
     """How results are agreed, `certify` or `propose`."""
-    fault_threshold: Share | None = None
+    fault_threshold: Threshold | None = None
     """Share of the votes that may be faulty."""
     block_s: Figure | None = None
     """Seconds from block to block."""
@@ -69,11 +72,6 @@ class ModelEntry(Entry):
     """Operations of one output token; of the whole answer where there are no tokens."""
     tokens: Count
     """Output tokens of a usual answer."""
-
-    @property
-    def operations_per_answer(self) -> float:
-        """Operations of a usual answer."""
-        return self.operations_per_token.value * self.tokens.value
 
 
 class Hardware(Entry):
@@ -98,13 +96,13 @@ class Mitigation(Entry):
 
     kind: Literal["arithmetic", "proof", "optimistic", "spot_check", "tee"]
     """Where it goes: `executor.arithmetic`, or a kind of `verification`."""
-    slowdown: Figure | None = None
+    slowdown: Factor | None = None
     """Time of an inference against native kernels."""
-    residual: Figure | None = None
+    residual: Part | None = None
     """Share of the native deviations that remains."""
-    memory_factor: Figure | None = None
+    memory_factor: Positive | None = None
     """Memory for the weights, against f16."""
-    prover_ratio: Figure | None = None
+    prover_ratio: Factor | None = None
     """Proving time against running the model once."""
     prove_s: ByModel = Field(default_factory=dict)
     """Seconds to prove an answer, by model."""

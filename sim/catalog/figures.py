@@ -57,7 +57,21 @@ class Figure(Sourced):
 class Positive(Figure):
     """A number above zero: what others are divided by."""
 
-    value: Annotated[float, Field(gt=0, le=1e30)]
+    value: Annotated[float, Field(ge=1e-12, le=1e30)]
+    """The number."""
+
+
+class Factor(Figure):
+    """How many times more something takes: at least 1."""
+
+    value: Annotated[float, Field(ge=1, le=1e6)]
+    """The number."""
+
+
+class Part(Figure):
+    """What is left of something: at most 1."""
+
+    value: Annotated[float, Field(ge=0, le=1)]
     """The number."""
 
 
@@ -68,11 +82,18 @@ class Count(Figure):
     """The number."""
 
 
-class Share(Sourced):
-    """A share, kept as an exact fraction."""
+class Threshold(Sourced):
+    """A fault threshold, kept as an exact fraction."""
 
     value: ExactFraction
-    """A fraction, a percentage or a decimal."""
+    """A fraction, a percentage or a decimal, greater than 0 and less than 1/2."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """It is a threshold."""
+        yield from super().cross_checks(fields, data)
+        if "value" in fields and not 0 < 2 * fields["value"] < 1:
+            yield Mistake(("value",), "must be greater than 0 and less than 1/2", data.get("value"))
 
 
 class Flag(Sourced):

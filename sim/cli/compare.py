@@ -42,19 +42,15 @@ def compare(
     format
         A table for people, or JSON for scripts.
     """
-    from sim.analysis.compare import compare as compared
     from sim.catalog.catalog import catalog_with
-    from sim.cli.progress import Progress
     from sim.plotting.save import check_suffix
 
     if plot:
         check_suffix(plot)
     known = catalog_with(catalog)
-    chains = loaded(scenarios, set_ or (), known)
-    with Progress(f"{len(chains):,} scenarios") as progress:
-        rows = compared(chains, known, lambda done: progress.update(done / len(chains)))
+    rows, chains = compared(scenarios, set_ or (), known)
     if format == "json":
-        print(json.dumps([row.to_dict() for row in rows], indent=2))
+        print(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
     else:
         print("\n".join([*_table(rows), "", *_prices(chains, known)]))
     if plot:
@@ -66,16 +62,17 @@ def compare(
     return 0
 
 
-def loaded(paths: Sequence[str], overrides: Sequence[str], known: Catalog) -> list[Scenario]:
-    """Read scenarios that are to be compared.
+def compared(paths: Sequence[str], overrides: Sequence[str], known: Catalog) -> tuple[list[Tradeoff], list[Scenario]]:
+    """Read scenarios and compare them, with progress.
 
     Raises
     ------
     ScenarioError
-        There is none, one is wrong, or one does not say how long a request takes.
+        There is none, one is wrong, one does not say how long a request takes, or no engine can answer one.
     """
-    from sim.analysis.compare import UNTIMED
-    from sim.base.errors import Problem, ScenarioError
+    from sim.analysis.compare import UNTIMED, tradeoff_of, with_front
+    from sim.base.errors import EngineError, Problem, ScenarioError
+    from sim.cli.progress import Progress
     from sim.scenario.load import load_scenario, located
 
     files = [file for path in paths for file in _files(path)]
@@ -83,10 +80,18 @@ def loaded(paths: Sequence[str], overrides: Sequence[str], known: Catalog) -> li
         message = "needs at least one scenario, or a folder of them such as scenarios/ways_out"
         raise ScenarioError([Problem("", message, where="sim compare")])
     scenarios = [load_scenario(file, overrides, catalog=known) for file in files]
-    for path, scenario in zip(files, scenarios, strict=True):
+    for file, scenario in zip(files, scenarios, strict=True):
         if scenario.cost is None:
-            raise located(Problem("nodes", UNTIMED), path, overrides)
-    return scenarios
+            raise located(Problem("nodes", UNTIMED), file, overrides)
+    rows: list[Tradeoff] = []
+    with Progress(f"{len(files):,} scenarios") as progress:
+        for file, scenario in zip(files, scenarios, strict=True):
+            try:
+                rows.append(tradeoff_of(scenario, known))
+            except EngineError as error:
+                raise located(Problem("run.engine", str(error), scenario.run.engine), file, overrides) from None
+            progress.update(len(rows) / len(files))
+    return with_front(rows), scenarios
 
 
 def _files(path: str) -> Sequence[str]:
@@ -98,11 +103,11 @@ def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
     from sim.analysis.feasibility import duration
     from sim.base.text import printable
 
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (
             "scenario",
-            "way",
-            "block failure",
+            "failure",
+            "attacked",
             "wrong result",
             "answer",
             "final",
@@ -114,9 +119,9 @@ def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
     lines += [
         (
             f"{row.scenario}{' *' if row.pareto else ''}",
-            row.way,
-            f"{row.block_failure:.3g}",
-            f"{row.wrong_result_risk:.3g}",
+            _chance(row.block_failure, row.block_failure_high),
+            _chance(row.failure_under_attack, row.failure_under_attack_high),
+            _chance(row.wrong_result_risk, row.wrong_result_high),
             duration(row.answer_s),
             duration(row.finality_s),
             f"{row.machine_seconds:,.4g}",
@@ -129,8 +134,13 @@ def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
     for line in lines:
         yield printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     yield ""
-    yield "* no other one is as good in failure, wrong results and work. Wrong results stand with that probability"
-    yield "where as many nodes attack as the chain tolerates, in the way that suits them best."
+    yield "attacked and wrong result: blocks that fail, and wrong results that are certified, where as many nodes"
+    yield "attack as the chain tolerates, in the worst way. *: no other is as good in failure, wrong results and work."
+
+
+def _chance(probability: float, high: float) -> str:
+    """A probability; where nothing was seen, the upper end of its interval."""
+    return f"< {high:.2g}" if not probability and high else f"{probability:.3g}"
 
 
 def _prices(scenarios: Sequence[Scenario], known: Catalog) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from sim.cli.flags import Override, number, probability, seconds, whole
+from sim.cli.flags import Override, number, probability, refuse_unused, seconds, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,12 @@ def feasibility(
     """
     from sim.analysis.feasibility import PATIENCE_S
     from sim.catalog.catalog import catalog_with
+    from sim.plotting.save import check_suffix
 
+    unused = {"--bar": bar, "--set": set_} if scenario is None else {"--platform": platform, "--model": model}
+    refuse_unused(unused | ({} if scenario is None else {"--tokens": tokens}), "--scenario", given=scenario is not None)
+    if plot:
+        check_suffix(plot)
     known = catalog_with(catalog)
     waits = number(patience, "--patience", seconds, "a number of seconds of at least 0")
     waits = PATIENCE_S if waits is None else waits
@@ -69,7 +74,8 @@ def feasibility(
         rows = _of_catalog(known, platform, model, waits, tokens)
     else:
         rows = [_of_scenario(scenario, set_ or (), known, waits, bar)]
-    print(json.dumps([row.to_dict() for row in rows], indent=2) if format == "json" else _table(rows))
+    plain = [row.to_dict() for row in rows]
+    print(json.dumps(plain, indent=2, allow_nan=False) if format == "json" else _table(rows))
     return _drawn(rows, plot) if plot else 0
 
 
@@ -88,18 +94,23 @@ def _of_catalog(
     from sim.analysis.feasibility import feasibility as judge
 
     length = number(tokens, "--tokens", whole, "a whole number of tokens")
-    platforms = [known.meant("platforms", platform, "--platform")] if platform else None
-    models = [known.meant("models", model, "--model")] if model else None
+    platforms = [known.meant("platforms", platform, "--platform")] if platform is not None else None
+    models = [known.meant("models", model, "--model")] if model is not None else None
     return judge(known, platforms, models, patience=waits, tokens=length)
 
 
 def _of_scenario(path: str, overrides: Sequence[str], known: Catalog, waits: float, bar: str | None) -> Feasibility:
     from sim.analysis.claim import judge_scenario
     from sim.analysis.credibility import BAR
-    from sim.scenario.load import load_scenario
+    from sim.base.errors import EngineError, Problem
+    from sim.scenario.load import load_scenario, located
 
     limit = number(bar, "--bar", probability, "a probability from 0 to 1")
-    return judge_scenario(load_scenario(path, overrides, catalog=known), known, waits, BAR if limit is None else limit)
+    loaded = load_scenario(path, overrides, catalog=known)
+    try:
+        return judge_scenario(loaded, known, waits, BAR if limit is None else limit)
+    except EngineError as error:
+        raise located(Problem("run.engine", str(error), loaded.run.engine), path, overrides) from None
 
 
 def _table(rows: Sequence[Feasibility]) -> str:

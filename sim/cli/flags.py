@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sim.sweeps.stopping import Stopping
 
@@ -184,3 +184,28 @@ def seconds(value: float) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError(value)
     return value
+
+
+def refuse_unused(flags: Mapping[str, Any], other: str, *, given: bool) -> None:
+    """Refuse flags that would be ignored.
+
+    Parameters
+    ----------
+    flags
+        Name to value; None where it is absent.
+    other
+        The flag that they go with, or not.
+    given
+        Whether that one is given: then they do not go with it, else they need it.
+
+    Raises
+    ------
+    ScenarioError
+        Some are given.
+    """
+    from sim.base.errors import Problem, ScenarioError
+
+    message = f"does not go with {other}" if given else f"goes with {other}"
+    problems = [Problem("", message, value, flag) for flag, value in flags.items() if value is not None]
+    if problems:
+        raise ScenarioError(problems)

@@ -61,7 +61,8 @@ def _what_fails(result: Result, scenario: Scenario) -> str:
         return f"Every block{how} is agreed."
     worst = max(_WHY, key=lambda name: result.outcomes[name].probability)
     why = _WHY[worst].format(quorum=result.quorum, votes=scenario.election.votes)
-    if scenario.verification is not None and not scenario.replicated:
+    votes = scenario.population.power >= result.quorum  # that a result can get at all
+    if scenario.verification is not None and not scenario.replicated and votes:
         why = _WHY_REFUSED[scenario.verification.kind] if worst == "no_quorum" else _WHY_FORGED
     if failure.probability == 1:
         return f"Every block fails: {why}."

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from sim.cli.flags import refuse_unused
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,6 +51,9 @@ def plot(
     if any(Path(output).absolute() == Path(file).absolute() for file in files):
         raise ScenarioError([Problem("", "would overwrite what it draws", output, "--output")])
     check_suffix(output)
+    drawn = kind in {"feasibility", "tradeoff"}
+    unused = {"--x": x, "--y": y, "--series": series} if drawn else {"--catalog": catalog}
+    refuse_unused(unused, f"--kind {kind}", given=True)
     if kind == "feasibility":
         axes = _feasibility(files, catalog)
     elif kind == "tradeoff":
@@ -91,13 +96,12 @@ def _feasibility(files: Sequence[str], catalog: str | None) -> Axes:
 
 
 def _tradeoff(files: Sequence[str], catalog: str | None) -> Axes:
-    from sim.analysis.compare import Tradeoff, compare
+    from sim.analysis.compare import Tradeoff
     from sim.analysis.saved import read_rows
     from sim.catalog.catalog import catalog_with
-    from sim.cli.compare import loaded
+    from sim.cli.compare import compared
     from sim.plotting.tradeoff import tradeoff
 
     if len(files) == 1 and files[0].lower().endswith(".json"):
         return tradeoff(read_rows(files[0], Tradeoff, "compare"))
-    known = catalog_with(catalog)
-    return tradeoff(compare(loaded(files, (), known), known))
+    return tradeoff(compared(files, (), catalog_with(catalog))[0])

@@ -23,6 +23,7 @@ from sim.catalog.catalog import builtin
 
 SECONDS_MAX = 1e12
 Seconds = Annotated[float, Field(ge=0, le=SECONDS_MAX)]
+PositiveSeconds = Annotated[float, Field(ge=1e-9, le=SECONDS_MAX)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 VERIFICATIONS = Registry(
@@ -107,20 +108,20 @@ class Proof(_Systematic):
     kind: Literal["proof"] = "proof"
     prover_ratio: Annotated[float, Field(ge=1, le=1e12)]
     """Proving time against running the model once."""
-    prove_s: Annotated[float, Field(gt=0, le=SECONDS_MAX)] | None = None
+    prove_s: PositiveSeconds | None = None
     """Seconds to prove one request, in place of the ratio; the median where they vary."""
     spread: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """Standard deviation of the logarithm of the proving time; 0, it never varies."""
+    """Standard deviation of the logarithm of the time that a prover takes for a block; below 1e-6 it never varies."""
     proof_bytes: Annotated[float, Field(ge=0, le=1e15)]
     """Size of a proof."""
     verify_s: Seconds
     """Seconds that a node takes to verify a proof."""
     provers: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """Nodes, drawn at random, that race to prove; the first valid proof counts."""
+    """Nodes, drawn at random, that each run the model and race to prove; the first with valid proofs counts."""
     failure: Probability = 0.0
-    """Chance that a prover never delivers."""
-    timeout_s: Annotated[float, Field(gt=0, le=SECONDS_MAX)] | None = None
-    """Seconds after which the block fails for want of a proof; left out, never."""
+    """Chance that a prover never delivers the proofs of a block."""
+    timeout_s: PositiveSeconds | None = None
+    """Seconds after which a block fails whose requests are not all proved; left out, never."""
     soundness: Probability = 0.0
     """Chance that a forged proof passes."""
 
@@ -128,6 +129,11 @@ class Proof(_Systematic):
     def forgery(self) -> float:
         """Chance that what a Byzantine executor makes up passes."""
         return self.soundness
+
+    @property
+    def varies(self) -> bool:
+        """Whether proving times vary enough to tell."""
+        return self.spread >= 1e-6
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -25,6 +25,7 @@ from sim.engines.panel import hypergeometric, lookers
 from sim.engines.result import exact_result
 from sim.inference.alike import Alike
 from sim.inference.binomial import log_choose
+from sim.scenario.cost import deviations, proving_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,17 +95,17 @@ def run_with_executor(scenario: Scenario) -> Result:
 
 
 def delivery(scenario: Scenario, verification: Proof | Tee) -> float:
-    """Probability that an honest executor delivers what its result needs, in time."""
+    """Probability that an honest executor delivers what the results of a block need, in time."""
     late = verification.failure
     if isinstance(verification, Tee) or verification.timeout_s is None:
         return 1 - late
     from scipy.special import ndtr
 
-    median = verification.prove_s or (scenario.cost.prove_s if scenario.cost else None)
+    median = proving_time(scenario)
     assert median  # noqa: S101 -- a timeout needs it, and the scenario was checked
-    if not verification.spread:
+    if not verification.varies:
         return (1 - late) * (median <= verification.timeout_s)
-    return float((1 - late) * ndtr(math.log(verification.timeout_s / median) / verification.spread))
+    return float((1 - late) * ndtr(deviations(verification, median)))
 
 
 def hostile_provers(scenario: Scenario, verification: Proof | Tee, ends: Ends) -> Floats:

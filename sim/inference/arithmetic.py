@@ -39,7 +39,12 @@ def fill_arithmetic(data: dict[str, Any]) -> None:
         if data.get(key) is None and figure is not None:
             data[key] = figure.value
     law, residual = data.get("nondeterminism"), data["residual"]
-    if arithmetic == "class_exact" and isinstance(law, dict) and isinstance(residual, (int, float)):
+    if (
+        arithmetic == "class_exact"
+        and isinstance(law, dict)
+        and isinstance(residual, (int, float))
+        and 0 <= residual <= 1
+    ):
         data["nondeterminism"] = {"shared_noise": common_noise(float(residual)), **law}
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _COLOURS = {"runs": "#BFE5D6", "slow": "#F7E1B0", "does not fit": "#F2C6B6"}
 _OTHER = "#E6E6E6"
 _ENTRIES_MAX = 60
+_LABEL_CHARACTERS = 40
 
 
 def feasibility_map(rows: Sequence[Feasibility], axes: Axes | None = None) -> Axes:
@@ -54,14 +55,17 @@ def feasibility_map(rows: Sequence[Feasibility], axes: Axes | None = None) -> Ax
         axes.text(x, y, _cell(row), ha="center", va="center", fontsize=SMALL_PT - 1.5, **LITERAL)
     axes.set_xlim(-0.5, len(models) - 0.5)
     axes.set_ylim(len(platforms) - 0.5, -0.5)
-    names = [f"{name}\n{size(needed)}" for name, needed in zip(models, _needs(rows, models), strict=True)]
+    needs = _needs(rows, models)
+    names = [f"{name[:_LABEL_CHARACTERS]}\n{size(needed)}" for name, needed in zip(models, needs, strict=True)]
     axes.set_xticks(range(len(models)), [drawable(name) for name in names], rotation=40, ha="right", **LITERAL)
-    axes.set_yticks(range(len(platforms)), [drawable(name) for name in platforms], **LITERAL)
+    axes.set_yticks(range(len(platforms)), [drawable(name[:_LABEL_CHARACTERS]) for name in platforms], **LITERAL)
     axes.tick_params(length=0)
     frame(axes)
     axes.spines[["left", "bottom"]].set_visible(False)
     seen = list(dict.fromkeys(row.verdict for row in rows))
-    shown = [Patch(facecolor=_COLOURS.get(verdict, _OTHER), label=drawable(verdict)) for verdict in seen]
+    shown = [
+        Patch(facecolor=_COLOURS.get(verdict, _OTHER), label=drawable(verdict[:_LABEL_CHARACTERS])) for verdict in seen
+    ]
     axes.figure.legend(handles=shown, loc="outside lower center", ncols=len(shown), frameon=False, fontsize=TEXT_PT)
     axes.xaxis.label.set_color(GREY)
     head(

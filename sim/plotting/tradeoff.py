@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _POINTS_MAX = 60
 _LABEL_CHARACTERS = 40
-_LABEL_PT, _LINE_PT = 190.0, 12.0  # room that a label takes
+_LABEL_PT, _LINE_PT, _LIFTS_MAX = 190.0, 12.0, 16  # room that a label takes, and how often it gives way
+_LARGEST, _SMALLEST = 1e100, 1e-290  # what a logarithmic axis can show
+_SEEN, _AT_MOST, _NEVER = "o", "v", "s"
+_MEANINGS = {_SEEN: "block failure", _AT_MOST: "none seen: at most", _NEVER: "no block fails"}
 
 
 def tradeoff(rows: Sequence[Tradeoff], axes: Axes | None = None) -> Axes:
@@ -39,27 +42,21 @@ def tradeoff(rows: Sequence[Tradeoff], axes: Axes | None = None) -> Axes:
     Raises
     ------
     ScenarioError
-        There are no rows, or more than a picture can show.
+        There are no rows, more than a picture can show, or values out of range.
     """
-    if not 1 <= len(rows) <= _POINTS_MAX:
-        raise refuse(f"a tradeoff has 1 to {_POINTS_MAX} scenarios (got {len(rows)})")
-    for row in rows:
-        if not (
-            0 < row.cost_vs_one_server < math.inf and 0 <= row.block_failure <= 1 and 0 <= row.wrong_result_risk <= 1
-        ):
-            raise refuse(f"scenario {shown(row.scenario)} has a cost or a probability out of range")
+    _check(rows)
     axes = axes or new_axes()[0]
     axes.set_xscale("log")
     axes.set_yscale("log")
     floor = _floor(rows)
-    places = [(row.cost_vs_one_server, row.block_failure or floor) for row in rows]
+    places = [(row.cost_vs_one_server, row.block_failure or row.block_failure_high or floor) for row in rows]
     for row, (cost, failure) in zip(rows, places, strict=True):
         fill = COLOURS[0] if row.pareto else "white"
-        marker = "o" if row.block_failure else "v"
-        axes.plot(cost, failure, marker=marker, color=COLOURS[0], markerfacecolor=fill, markersize=8, linestyle="none")
-        if row.wrong_result_risk:
-            axes.plot([cost, cost], [failure, row.wrong_result_risk], color=COLOURS[1], linewidth=0.8, zorder=0)
-            axes.plot(cost, row.wrong_result_risk, marker="D", color=COLOURS[1], markersize=6, linestyle="none")
+        _mark(axes, (cost, failure), _marker(row.block_failure, row.block_failure_high), COLOURS[0], fill)
+        if wrong := row.wrong_result_risk or row.wrong_result_high:
+            marker = "D" if row.wrong_result_risk else _AT_MOST
+            axes.plot([cost, cost], [failure, wrong], color=COLOURS[1], linewidth=0.8, zorder=0)
+            _mark(axes, (cost, wrong), marker, COLOURS[1], COLOURS[1])
     _limits(axes, rows, places)
     _labels(axes, rows, places)
     axes.set_xlabel("work of one answer, in times the work of one server")
@@ -70,16 +67,36 @@ def tradeoff(rows: Sequence[Tradeoff], axes: Axes | None = None) -> Axes:
     return axes
 
 
+def _check(rows: Sequence[Tradeoff]) -> None:
+    if not 1 <= len(rows) <= _POINTS_MAX:
+        raise refuse(f"a tradeoff has 1 to {_POINTS_MAX} scenarios (got {len(rows)})")
+    for row in rows:
+        chances = (row.block_failure, row.block_failure_high, row.wrong_result_risk, row.wrong_result_high)
+        likely = all(0 <= chance <= 1 and (not chance or chance > _SMALLEST) for chance in chances)
+        if not (likely and 1 / _LARGEST < row.cost_vs_one_server < _LARGEST):
+            raise refuse(f"scenario {shown(row.scenario)} has a cost or a probability out of range")
+
+
+def _marker(probability: float, high: float) -> str:
+    """How a probability is known: seen or computed, none seen, or never."""
+    return _SEEN if probability else _AT_MOST if high else _NEVER
+
+
+def _mark(axes: Axes, place: tuple[float, float], marker: str, colour: str, fill: str) -> None:
+    axes.plot(*place, marker=marker, color=colour, markerfacecolor=fill, markersize=7, linestyle="none")
+
+
 def _floor(rows: Sequence[Tradeoff]) -> float:
     """Where a failure of zero is drawn: a decade below all others."""
-    seen = [value for row in rows for value in (row.block_failure, row.wrong_result_risk) if value]
+    columns = ("block_failure", "block_failure_high", "wrong_result_risk", "wrong_result_high")
+    seen = [value for row in rows for value in (getattr(row, column) for column in columns) if value]
     return 10.0 ** math.floor(math.log10(min(seen)) - 1) if seen else 1e-12
 
 
 def _limits(axes: Axes, rows: Sequence[Tradeoff], places: Sequence[tuple[float, float]]) -> None:
     costs, failures = zip(*places, strict=True)
     axes.set_xlim(min(costs) / 2, max(costs) * 6)
-    axes.set_ylim(min(failures) / 3, 2 * max([*failures, *(row.wrong_result_risk for row in rows)]))
+    axes.set_ylim(min(failures) / 3, 2 * max([*failures, *(row.wrong_result_high for row in rows)]))
     if ticks := log_ticks(*axes.get_xlim()):
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
@@ -89,17 +106,14 @@ def _legend(axes: Axes, rows: Sequence[Tradeoff]) -> None:
     """Say what the marks are, those that there are."""
     from matplotlib.lines import Line2D
 
-    marks = [
-        ("o", 0, "block failure", any(row.block_failure for row in rows)),
-        ("v", 0, "no block fails", any(not row.block_failure for row in rows)),
-        ("D", 1, "a wrong result, under attack", any(row.wrong_result_risk for row in rows)),
+    seen = {_marker(row.block_failure, row.block_failure_high) for row in rows}
+    marks = [(marker, COLOURS[0], meaning) for marker, meaning in _MEANINGS.items() if marker in seen]
+    if any(row.wrong_result_high for row in rows):
+        marks.append(("D", COLOURS[1], "a wrong result, under attack"))
+    handles = [
+        Line2D([], [], marker=marker, color=colour, linestyle="none", label=label) for marker, colour, label in marks
     ]
-    shown = [
-        Line2D([], [], marker=marker, color=COLOURS[colour], linestyle="none", label=label)
-        for marker, colour, label, seen in marks
-        if seen
-    ]
-    axes.legend(handles=shown, frameon=False, fontsize=SMALL_PT, loc="upper right")
+    axes.legend(handles=handles, frameon=False, fontsize=SMALL_PT, loc="upper right")
 
 
 def _labels(axes: Axes, rows: Sequence[Tradeoff], places: Sequence[tuple[float, float]]) -> None:
@@ -109,10 +123,12 @@ def _labels(axes: Axes, rows: Sequence[Tradeoff], places: Sequence[tuple[float, 
     for row, place in sorted(zip(rows, places, strict=True), key=lambda item: item[1]):
         x, y = (float(value) for value in axes.transData.transform(place) * points)
         height = y
-        while any(abs(height - other) < _LINE_PT and abs(x - start) < _LABEL_PT for start, other in taken):
+        for _ in range(_LIFTS_MAX):
+            if not any(abs(height - other) < _LINE_PT and abs(x - start) < _LABEL_PT for start, other in taken):
+                break
             height += _LINE_PT
         taken.append((x, height))
-        axes.annotate(
+        label = axes.annotate(
             drawable(row.scenario[:_LABEL_CHARACTERS]),
             place,
             (9, height - y),
@@ -122,3 +138,4 @@ def _labels(axes: Axes, rows: Sequence[Tradeoff], places: Sequence[tuple[float, 
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5} if height > y else None,
             **LITERAL,
         )
+        label.set_in_layout(False)

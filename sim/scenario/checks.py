@@ -11,6 +11,7 @@ from sim.base.text import did_you_mean, has_control_characters
 from sim.consensus.verification import Proof, Replicate
 from sim.inference.executors import Gpu, Recorded
 from sim.network.latency import Regions
+from sim.scenario.cost import SECONDS_MIN
 
 if TYPE_CHECKING:
     from sim.consensus.faults import Faults
@@ -130,9 +131,10 @@ def verification_clashes(
         number = getattr(verification, key, None)
         if number is not None and number > most:
             yield Mistake(("verification", key), f"must be at most {most} on a chain of {nodes} nodes", number)
-    timed = all(group.executor.seconds_per_request is not None for group in valid.values())
+    laws = [group.executor.seconds_per_request for group in valid.values()]
+    timed = all(law is not None and law.expected >= SECONDS_MIN for law in laws)
     if isinstance(verification, Proof) and verification.timeout_s and not verification.prove_s and not timed:
-        message = "needs prove_s, or executor.seconds_per_request in every group: how long a proof takes"
+        message = f"needs prove_s, or executor.seconds_per_request of at least {SECONDS_MIN:g} in every group"
         yield Mistake(("verification", "timeout_s"), message)
 
 

@@ -6,6 +6,7 @@ work is that of the executor, of whoever proves or runs the model again, and of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sim.scenario.schema import NodeGroup, Scenario
+
+
+SECONDS_MIN = 1e-9
+"""Times of an execution below it count as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +32,14 @@ class Cost:
         Of all machines together.
     one_server_s
         Seconds that one server takes: the fastest machine of the chain, on native kernels.
-    prove_s
-        Seconds that a prover takes, the median; None where nothing is proved.
     race_s
-        Seconds until the first proof is there, or the time is out; 0 where nothing is proved.
+        Seconds until the first prover has proved a block, or the time is out; 0 where nothing is proved.
     cost_usd
         Price of the machine-seconds in US dollars; None where a machine that works has no price.
     """
 
     machine_seconds: float
     one_server_s: float
-    prove_s: float | None
     race_s: float
     cost_usd: float | None
 
@@ -68,36 +70,43 @@ def cost_of(scenario: Scenario) -> Cost | None:
     Cost or None
         None where a group does not say how long a request takes (`executor.seconds_per_request`), or it takes no time.
     """
-    native = {name: _seconds(group) for name, group in scenario.nodes.items()}
-    known = {name: seconds for name, seconds in native.items() if seconds is not None}
-    one_server = min(known.values(), default=0.0)
-    if len(known) < len(native) or not one_server:
+    one_server, verification = one_server_s(scenario), scenario.verification
+    if one_server is None:
         return None
-    verification, nodes = scenario.verification, scenario.node_count
-    share = {name: group.count / nodes for name, group in scenario.nodes.items()}
-    prove_s = proving_time(scenario, one_server)
-    race = 0.0
-    if isinstance(verification, Proof) and prove_s is not None:
-        race = race_time(verification, prove_s)
-    work = {
-        name: _executions(scenario, name) * known[name] * group.executor.slowed
-        for name, group in scenario.nodes.items()
-    }
-    if isinstance(verification, Proof | Tee):
-        provers = verification.provers if isinstance(verification, Proof) else 0
-        for name, group in scenario.nodes.items():
-            work[name] += provers * share[name] * race + group.count * verification.verify_s
-    return Cost(sum(work.values()), one_server, prove_s, race, _price(scenario.nodes, work))
+    proving, race = proving_time(scenario), 0.0
+    if isinstance(verification, Proof) and proving is not None:
+        race = race_time(verification, proving)
+    work = {}
+    for name, group in scenario.nodes.items():
+        work[name] = _executions(scenario, name) * (_seconds(group) or 0.0) * group.executor.slowed
+        if isinstance(verification, Proof):
+            work[name] += _provers(scenario, verification, name) * race / block_rounds(scenario)
+        if isinstance(verification, Proof | Tee):
+            work[name] += group.count * verification.verify_s
+    return Cost(sum(work.values()), one_server, race, _price(scenario.nodes, work))
 
 
-def proving_time(scenario: Scenario, one_server_s: float | None) -> float | None:
-    """Median seconds of a prover: as given, or the ratio times what one server takes; None if not known."""
+def one_server_s(scenario: Scenario) -> float | None:
+    """Seconds of a request on the fastest machine, on native kernels; None where a group does not say."""
+    known = [_seconds(group) for group in scenario.nodes.values()]
+    fastest = min((seconds for seconds in known if seconds is not None), default=0.0)
+    return None if None in known or fastest < SECONDS_MIN else fastest
+
+
+def block_rounds(scenario: Scenario) -> int:
+    """Requests of a block that the device of a node works on one after another, on the nodes with fewest devices."""
+    devices = min(group.devices or 1 for group in scenario.nodes.values())
+    return math.ceil(scenario.workload.requests_per_block / devices)
+
+
+def proving_time(scenario: Scenario) -> float | None:
+    """Median seconds in which a prover proves a block: as given, or the ratio times one server's; None if not known."""
     verification = scenario.verification
     if not isinstance(verification, Proof):
         return None
-    if verification.prove_s is not None:
-        return verification.prove_s
-    return None if one_server_s is None else verification.prover_ratio * one_server_s
+    one_server = one_server_s(scenario)
+    each = verification.prove_s or (None if one_server is None else verification.prover_ratio * one_server)
+    return None if each is None else each * block_rounds(scenario)
 
 
 def execution_s(scenario: Scenario) -> float:
@@ -119,38 +128,61 @@ def _seconds(group: NodeGroup) -> float | None:
 def _executions(scenario: Scenario, name: str) -> float:
     """Expected number of times that the nodes of a group run the model, re-execution counted by its cost."""
     group, verification = scenario.nodes[name], scenario.verification
-    if not isinstance(verification, Proof | Tee | Optimistic | SpotCheck):
-        return float(group.count)
+    if isinstance(verification, Proof):
+        return _provers(scenario, verification, name)
     executes = group.count * group.power / scenario.election.votes
     if isinstance(verification, Tee):
         return executes * verification.slowdown
-    if isinstance(verification, Proof):
-        return executes
+    if not isinstance(verification, Optimistic | SpotCheck):
+        return float(group.count)
     others = scenario.node_count - 1
     again = verification.panel(others).expected * verification.recheck_ratio
     return executes + (again * (group.count - executes) / others if others else 0.0)
 
 
-def race_time(proof: Proof, prove_s: float) -> float:
+def _provers(scenario: Scenario, proof: Proof, name: str) -> float:
+    """Expected number of provers in a group: one is drawn by power, several by node."""
+    group = scenario.nodes[name]
+    if proof.provers == 1:
+        return group.count * group.power / scenario.election.votes
+    return proof.provers * group.count / scenario.node_count
+
+
+def race_time(proof: Proof, median_s: float) -> float:
     """Expected seconds until the first of several provers delivers, or the time is out.
 
     With F the lognormal law of one prover's time and c its chance never to deliver, the race goes on at time t with
     probability (1 - (1 - c) F(t))^k, whose integral up to the timeout is the mean.
+
+    Parameters
+    ----------
+    proof
+        Who races, and how long.
+    median_s
+        Median seconds of one prover.
     """
     end = float("inf") if proof.timeout_s is None else proof.timeout_s
-    if not proof.spread or not prove_s:
+    if not proof.varies:
         delivered = 1 - proof.failure**proof.provers
-        if prove_s >= end:
+        if median_s >= end:
             return end
-        return prove_s * delivered + (end * (1 - delivered) if delivered < 1 else 0.0)
+        return median_s * delivered + (end * (1 - delivered) if delivered < 1 else 0.0)
     import numpy as np
     from scipy.special import ndtr
 
-    top = proof.spread + 9.0 if proof.timeout_s is None else np.log(proof.timeout_s / prove_s) / proof.spread
-    z = np.linspace(min(-9.0, top), top, 20_001)
-    seconds = prove_s * np.exp(proof.spread * z)
+    top = proof.spread + 9.0  # whoever delivers at all has delivered by then
+    if proof.timeout_s is not None:
+        top = min(top, deviations(proof, median_s))
+    z = np.linspace(min(-9.0, top - 1.0), top, 20_001)
+    seconds = median_s * np.exp(proof.spread * z)
     goes_on = (1 - (1 - proof.failure) * ndtr(z)) ** proof.provers
-    return float(seconds[0] + np.trapezoid(goes_on, seconds))
+    rest = 0.0 if proof.timeout_s is None else max(proof.timeout_s - seconds[-1], 0.0) * proof.failure**proof.provers
+    return float(seconds[0] + np.trapezoid(goes_on, seconds) + rest)
+
+
+def deviations(proof: Proof, median_s: float) -> float:
+    """How many standard deviations, in the logarithm, the timeout lies above the median time."""
+    return (math.log(proof.timeout_s or math.inf) - math.log(median_s)) / proof.spread
 
 
 def _price(nodes: Mapping[str, NodeGroup], work: Mapping[str, float]) -> float | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sim.catalog.entries import Hardware, Mitigation, ModelEntry, Platform
     from sim.catalog.figures import Sourced
 
+TOKENS_MAX = 1_000_000
 _DIGITS = 6  # of times that are worked out: sources give three
 
 
@@ -112,16 +113,17 @@ class Filling:
 
     def _hardware(self, name: str, group: dict[str, Any], platform: Platform | None, model: str | None) -> None:
         """Time and cost of a group's machines."""
-        label = group.get("hardware", name)
+        executor, workload = group.get("executor"), self.tree.get("workload")
+        contract = isinstance(executor, dict) and executor.get("kind") == "cpu" and platform is not None
+        label = group.get("hardware", None if contract else name)  # a contract's CPUs are its platform's
         found = self.catalog.find("hardware", label) if isinstance(label, str) else None
         hardware = self.catalog.hardware[found] if found else None
         if hardware:
             self._put(group, f"nodes.{name}.price_per_hour", hardware.price_per_hour, f"hardware {found}")
-        executor, workload = group.get("executor"), self.tree.get("workload")
-        tokens = workload.get("tokens") if isinstance(workload, dict) else None
-        if model is None or not isinstance(executor, dict) or not isinstance(tokens, int):
+        tokens = _tokens(workload)
+        if model is None or not isinstance(executor, dict) or tokens is None:
             return
-        speed = self._speed(hardware, platform if executor.get("kind") == "cpu" else None, model)
+        speed = self._speed(hardware, platform if contract else None, model)
         if speed:
             seconds = float(f"{tokens * speed.seconds_per_token:.{_DIGITS}g}")
             what = f"hardware {found}" if hardware else "the platform"
@@ -151,9 +153,10 @@ class Filling:
             return
         chosen = VERIFICATIONS.load(kind)
         system = verification.get("system", getattr(chosen, "SYSTEM", None))
-        if not isinstance(system, str):
+        if not isinstance(system, str) or not hasattr(chosen, "SYSTEM"):
             return
-        entry = self.catalog.mitigations.get(system)
+        found = self.catalog.find("mitigations", system)
+        entry = self.catalog.mitigations[found] if found else None
         if entry is None or entry.kind != kind:
             entry = self._wrong_system(system, kind, chosen.SYSTEM)
         for key in chosen.FIGURES:
@@ -176,10 +179,15 @@ class Filling:
     def _proof(self, verification: dict[str, Any], entry: Mitigation, model: str, name: str) -> None:
         """Measured proving time of a model, for an answer or token by token."""
         self._put(verification, "verification.prove_s", entry.prove_s.get(model), name)
-        each, workload = entry.prove_s_per_token.get(model), self.tree.get("workload")
-        tokens = workload.get("tokens") if isinstance(workload, dict) else None
-        if each and isinstance(tokens, int):
+        each, tokens = entry.prove_s_per_token.get(model), _tokens(self.tree.get("workload"))
+        if each and tokens is not None:
             self._value(verification, "verification.prove_s", each.value * tokens, name)
+
+
+def _tokens(workload: Any) -> int | None:
+    """Tokens of an answer, where they are a number that a scenario may have."""
+    tokens = workload.get("tokens") if isinstance(workload, dict) else None
+    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and 1 <= tokens <= TOKENS_MAX else None
 
 
 def _groups(tree: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -146,13 +146,20 @@ def validated(document: Document, problems: Sequence[Problem] = ()) -> Scenario:
         scenario = Scenario.model_validate(document.tree)
     except ValidationError as error:
         found += [
-            document.locate(problem)
+            _blamed(document.locate(problem), document)
             for problem in problems_of(error)
             if not any(_within(problem.path, place) for place in document.unreadable)
         ]
     if found:
         raise ScenarioError(list(dict.fromkeys(found)))
     return scenario
+
+
+def _blamed(problem: Problem, document: Document) -> Problem:
+    """Name the entry of the catalog that filled in a wrong value."""
+    if problem.path not in document.filled:
+        return problem
+    return replace(problem, message=f"{problem.message}, filled in by {document.filled[problem.path][1]}")
 
 
 def _within(path: str, place: str) -> bool:

@@ -23,6 +23,7 @@ from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
 from sim.scenario.checks import group_clashes, network_clashes, verification_clashes, vote_clashes
 from sim.scenario.cost import Cost, cost_of
+from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
 
 NODES_MAX = 100_000
@@ -87,7 +88,7 @@ class Workload(FrozenModel):
 
     requests_per_block: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Inference requests in a block."""
-    tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    tokens: Annotated[int, Field(ge=1, le=TOKENS_MAX)] = 1
     """Output tokens of a request; they matter where a rate is `per: token`."""
     model: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None
     """A model of the catalog: fills in tokens, and with `hardware` or `platform` how long a request takes."""

@@ -94,7 +94,51 @@ def test_machines_that_cannot_hold_the_model() -> None:
     assert "llama3_8b_f16 needs 32.1 GB, and rtx4090 has 24 GB" in found.why
     large = {"count": 13, "hardware": "h100", "executor": gpu(arithmetic="exact")}
     assert claim(large, workload={"model": "llama3_70b_f16"}).rule3 == UNTRUE
-    assert claim(large | {"devices": 2}, workload={"model": "llama3_70b_f16"}).rule3 == KEPT
+    every_device_holds_a_copy = claim(large | {"devices": 2}, workload={"model": "llama3_70b_f16"})
+    assert every_device_holds_a_copy.rule3 == UNTRUE
+    quantised = {"count": 13, "hardware": "h100", "executor": gpu(arithmetic="fp32")}
+    found = claim(quantised, workload={"model": "llama3_70b_q4"})  # 4 bits stay 4 bits
+    assert found.bytes_needed == 42_520_000_000
+
+
+def test_the_row_and_the_claim_agree_on_memory() -> None:
+    doubled = {"count": 13, "hardware": "a100", "executor": gpu(arithmetic="fp32", residual=0)}
+    found = claim(doubled, workload={"model": "llama3_8b_f16"}, platform="icp_app")
+    assert (found.bytes_needed, found.bytes_available, found.fits_memory) == (32_120_000_000, 80_000_000_000, True)
+
+
+def test_a_failure_that_few_blocks_cannot_show_is_looked_for_with_more() -> None:
+    """Partly shared noise is simulated: 10,000 blocks see little or nothing of 2.9e-5 and 2.9e-6."""
+    found = claim({"count": 13, "executor": gpu(arithmetic="class_exact", residual=0.3)})
+    assert found.rule3 == FRAGILE
+    law = {"difficulty": "near_tie", "rate": 1e-5}
+    rare = claim({"count": 13, "executor": gpu(law, arithmetic="class_exact", residual=0.3)})
+    assert rare.rule3 == FRAGILE
+    assert rare.block_failure == pytest.approx(2.9e-6, rel=0.6)
+    rarer = claim({"count": 13, "executor": gpu(law | {"rate": 3e-6}, arithmetic="class_exact", residual=0.3)})
+    assert (rarer.rule3, rarer.verdict) == ("unknown", "unknown")
+    assert "run more blocks" in rarer.why
+
+
+@pytest.mark.parametrize(
+    "verification",
+    [
+        {"kind": "optimistic", "watch": 0.0},
+        {"kind": "optimistic", "watchers": 0},
+        {"kind": "spot_check", "probability": 0.0},
+        {"kind": "proof", "soundness": 1.0},
+        {"kind": "tee", "compromise": 1.0},
+    ],
+)
+def test_a_check_that_catches_nothing_is_not_credible(verification: dict[str, Any]) -> None:
+    found = claim({"count": 13, "executor": gpu()}, verification=verification)
+    assert found.rule3 == UNTRUE
+    assert "catches nothing" in found.why
+
+
+def test_an_arithmetic_that_leaves_everything_is_native() -> None:
+    law = {"difficulty": "near_tie", "rate": 1e-8}
+    assert claim({"count": 13, "executor": gpu(law, arithmetic="exact", residual=1)}).rule3 == UNTRUE
 
 
 def test_no_gpu_no_claim() -> None:

@@ -22,8 +22,9 @@ FOLDER = Path(__file__).parents[2] / "scenarios" / "ways_out"
 WAYS = sorted(FOLDER.glob("*.yaml"))
 LAW = {"difficulty": "near_tie", "rate": 1e-4}
 KEYS = [
-    *("scenario", "way", "nodes", "block_failure", "attackers", "wrong_result_risk", "answer_s", "finality_s"),
-    *("machine_seconds", "cost_vs_one_server", "cost_usd", "pareto"),
+    *("scenario", "way", "nodes", "block_failure", "block_failure_high", "attackers"),
+    *("failure_under_attack", "failure_under_attack_high", "wrong_result_risk", "wrong_result_high"),
+    *("answer_s", "finality_s", "machine_seconds", "cost_vs_one_server", "cost_usd", "pareto"),
 ]
 
 
@@ -137,9 +138,34 @@ def test_a_fork_counts_as_a_wrong_result() -> None:
     (row,) = compare([risky], builtin())
     assert row.attackers == 3
     assert row.wrong_result_risk == 0  # every honest node answers alike, and 3 of 7 are no quorum
-    split = chain(gpus(7) | {"count": 7}, consensus={"fault_threshold": "45 %"}, run={"blocks": 200_000})
+    split = chain(gpus(7), consensus={"fault_threshold": "45 %"}, run={"blocks": 200_000})
     (row,) = compare([split], builtin())
     assert row.wrong_result_risk > 0
+
+
+def test_none_seen_is_not_none() -> None:
+    """Equivocation at 45 % is simulated: in few blocks nothing is seen, and the bound says how little that means."""
+    few = chain(gpus(13), consensus={"fault_threshold": "45 %"}, run={"blocks": 1_000})
+    exact = chain(gpus(13, arithmetic="exact", slowdown=1.0))
+    rows = compare([few, exact], builtin())
+    assert rows[0].wrong_result_risk == 0
+    assert rows[0].wrong_result_high == pytest.approx(3.7e-3, rel=0.01)
+    assert [row.pareto for row in rows] == [False, True]
+
+
+def test_the_worst_attack_on_one_executor_is_to_be_it() -> None:
+    (row,) = compare([chain(gpus(13), verification={"kind": "proof"})], builtin())
+    assert (row.block_failure, row.wrong_result_risk) == (0, 0)
+    assert row.failure_under_attack == pytest.approx(4 / 13)
+    (row,) = compare([chain(gpus(13), verification={"kind": "optimistic"})], builtin())
+    assert row.failure_under_attack == pytest.approx(1)  # any of them can have any result refused
+
+
+def test_recorded_answers_are_attacked_too() -> None:
+    outputs = ["a"] * 3 + ["b"] * 4  # the last three attack, and lift the one honest b over the three a
+    executor = {"kind": "recorded", "outputs": outputs, "seconds_per_request": 1.0}
+    (row,) = compare([chain({"count": 7, "executor": executor}, consensus={"fault_threshold": "45 %"})], builtin())
+    assert row.wrong_result_risk == 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=8))
@@ -176,6 +202,10 @@ def test_the_command_prints_a_list_and_draws(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (
+            [str(FOLDER / "proof.yaml"), "--set", "faults={byzantine: 2, behaviour: withhold}"],
+            f"{FOLDER / 'proof.yaml'}:3:1: run.engine: no engine can answer this",
+        ),
         ([], "sim compare: needs at least one scenario"),
         ([str(FOLDER.parents[1] / "docs")], "sim compare: needs at least one scenario"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),

@@ -49,7 +49,8 @@ def test_icp_runs_the_classifier_in_seconds_or_less_and_a_quantised_7b_in_second
     assert small.seconds is not None
     assert 1 < small.seconds < 600
     assert (small.verdict, small.in_time) == ("slow", False)
-    operations = builtin().models["llama_7b_q4"].operations_per_answer
+    model = builtin().models["llama_7b_q4"]
+    operations = model.operations_per_token.value * model.tokens.value
     assert 1e11 <= operations < 1e12
     assert small.seconds == pytest.approx(operations / 2e9)
     assert small.rule1 == "GB: some of the smaller LLMs"
@@ -148,6 +149,11 @@ def test_the_command_prints_a_list_with_the_keys_of_the_contract(capsys: pytest.
         (["--patience", "inf"], "--patience: must be a number of seconds of at least 0 (got 'inf')"),
         (["--tokens", "1.5"], "--tokens: must be a whole number of tokens (got '1.5')"),
         (["--scenario", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["--bar", "0.1"], "--bar: goes with --scenario (got '0.1')"),
+        (["--set", "a=1"], "--set: goes with --scenario"),
+        (["--scenario", "x.yaml", "--model", "gpt2"], "--model: does not go with --scenario (got 'gpt2')"),
+        (["--plot", "x.gif"], "plot: must end in .png, .svg or .pdf (got 'x.gif')"),
+        (["--platform", ""], "--platform: is not in the catalog of platforms"),
         (["--catalog", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],
 )

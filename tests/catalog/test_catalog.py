@@ -106,6 +106,38 @@ def test_names_of_an_own_file_can_be_named(tmp_path: Path) -> None:
     assert "platform: unknown key, did you mean platforms?" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "mitigations: {class_exact: {kind: tee}}",
+            "class_exact.kind: must stay arithmetic, as class_exact is",
+        ),
+        ("hardware: {h100: {kind: cpu}}", "hardware.h100.kind: must stay gpu, as h100 is shipped (got 'cpu')"),
+        ("models: {gpt2_124m: {aliases: [llama3_8b]}}", "aliases.0: means gpt2_124m already (got 'llama3_8b')"),
+        ("models: {gpt2_124m: {aliases: [all_minilm]}}", "aliases.0: means all_minilm already (got 'all_minilm')"),
+        ("models: {gpt2_124m: {aliases: [g, g]}}", "aliases.1: means gpt2_124m already (got 'g')"),
+        ('models: {gpt2_124m: {aliases: ["\\e"]}}', "aliases.0: must not hold control characters"),
+        ("models: {gpt2_124m: {aliases: ['']}}", "aliases.0: must have at least 1 characters"),
+        (
+            "platforms: {icp_app: {fault_threshold: {value: 1/2, source: me, known: read}}}",
+            "fault_threshold.value: must be greater than 0 and less than 1/2 (got '1/2')",
+        ),
+        ("mitigations: {fp32: {slowdown: {value: 0.5, source: me, known: read}}}", "must be at least 1 (got 0.5)"),
+        ("mitigations: {fp32: {residual: {value: 2, source: me, known: read}}}", "must be at most 1 (got 2)"),
+        ("mitigations: {zk: {prover_ratio: {value: 0, source: me, known: read}}}", "must be at least 1 (got 0)"),
+        ("hardware: {h100: {operations_per_s: {value: 0, source: me, known: read}}}", "must be at least 1e-12 (got 0)"),
+    ],
+)
+def test_entries_that_scenarios_could_not_use_are_refused(text: str, told: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(text + "\n")
+    with pytest.raises(ScenarioError) as caught:
+        catalog_with(own)
+    assert told in str(caught.value)
+    assert str(caught.value).startswith(str(own))
+
+
 def test_a_measured_speed_beats_the_roofline_and_the_roofline_takes_the_slower_side() -> None:
     shipped = builtin()
     h100, q4, f16 = shipped.hardware["h100"], shipped.models["llama3_8b_q4"], shipped.models["llama3_8b_f16"]

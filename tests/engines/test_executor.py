@@ -45,7 +45,7 @@ def draw_verification(random: Random, nodes: int) -> dict[str, Any]:
             "provers": random.randint(1, nodes),
             "failure": random.choice([0.0, 0.3]),
             "soundness": random.choice([0.0, 0.2, 1.0]),
-            "timeout_s": random.choice([5.0, 20.0]),
+            "timeout_s": random.choice([5.0, 15.0, 30.0]),
             "prove_s": 10.0,
             "spread": random.choice([0.0, 0.7]),
         }
@@ -69,7 +69,8 @@ def expected(scenario: Scenario) -> dict[str, float]:
         return rechecked(case, panel.chance, panel.drawn, panel.looks)
     if verification.kind == "tee":
         return proved(case, 1, 1 - verification.failure, verification.compromise)
-    late = stats.lognorm.sf(verification.timeout_s, verification.spread or 1e-9, scale=10.0)  # type: ignore[union-attr]
+    median = 10.0 * scenario.workload.requests_per_block
+    late = stats.lognorm.sf(verification.timeout_s, verification.spread or 1e-9, scale=median)  # type: ignore[union-attr]
     delivers = (1 - verification.failure) * (1 - late)  # type: ignore[union-attr]
     return proved(case, verification.provers, delivers, verification.soundness)  # type: ignore[union-attr]
 

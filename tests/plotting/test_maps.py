@@ -19,7 +19,25 @@ from sim.plotting.feasibility import feasibility_map
 from sim.plotting.tradeoff import tradeoff
 
 WAYS = sorted((Path(__file__).parents[2] / "scenarios" / "ways_out").glob("*.yaml"))
-ROW = Tradeoff("one", "replicate", 13, 1e-4, 4, 0.0, 1.0, 2.0, 3.0, 13.0, None, pareto=True)
+ROW = Tradeoff(
+    scenario="one",
+    way="replicate",
+    nodes=13,
+    block_failure=1e-4,
+    block_failure_high=1e-4,
+    attackers=4,
+    failure_under_attack=1e-4,
+    failure_under_attack_high=1e-4,
+    wrong_result_risk=0.0,
+    wrong_result_high=0.0,
+    answer_s=1.0,
+    finality_s=2.0,
+    machine_seconds=3.0,
+    cost_vs_one_server=13.0,
+    cost_usd=None,
+    pareto=True,
+)
+NEVER = replace(ROW, block_failure=0.0, block_failure_high=0.0)
 
 
 def marks(rows: list[Tradeoff]) -> list[tuple[str, float, float, bool]]:
@@ -46,13 +64,16 @@ def test_each_cell_of_the_map_has_the_colour_of_its_verdict_and_the_time() -> No
 
 
 def test_failures_risks_and_the_front_are_where_they_belong() -> None:
-    rows = [ROW, replace(ROW, scenario="two", block_failure=0.0, wrong_result_risk=0.01, cost_vs_one_server=2.0)]
-    rows.append(replace(ROW, scenario="three", cost_vs_one_server=99.0, pareto=False))
+    rows = [
+        ROW,
+        replace(NEVER, scenario="two", wrong_result_risk=0.01, wrong_result_high=0.01, cost_vs_one_server=2.0),
+        replace(ROW, scenario="three", block_failure=0.0, cost_vs_one_server=99.0, pareto=False),
+    ]
     assert marks(rows) == [
         ("o", 13.0, 1e-4, True),
-        ("v", 2.0, 1e-5, True),  # zero: a decade below all others
+        ("s", 2.0, 1e-5, True),  # never: a decade below all others
         ("D", 2.0, 0.01, True),
-        ("o", 99.0, 1e-4, False),
+        ("v", 99.0, 1e-4, False),  # none seen: at most
     ]
     texts = {text.get_text() for text in tradeoff(rows).texts}
     assert {"one", "two", "three"} <= texts
@@ -74,7 +95,9 @@ def test_labels_do_not_lie_on_one_another() -> None:
         [ROW] * 61,
         [replace(ROW, cost_vs_one_server=0.0)],
         [replace(ROW, cost_vs_one_server=float("inf"))],
-        [replace(ROW, block_failure=2.0)],
+        [replace(ROW, block_failure_high=2.0)],
+        [replace(ROW, block_failure=5e-324)],
+        [replace(ROW, cost_vs_one_server=1e308)],
         [replace(ROW, wrong_result_risk=float("nan"))],
     ],
 )
@@ -119,7 +142,9 @@ def test_the_command_draws_both_from_what_was_printed_or_anew(
         ("{}", "rows.json: is not what sim compare --format json printed: must be a list"),
         (json.dumps([ROW.to_dict() | {"block_failure": "x"}]), "rows.json: 0.block_failure: is not what sim compare"),
         (json.dumps([ROW.to_dict() | {"cost_vs_one_server": -1}]), "plot: scenario 'one' has a cost or a probability"),
-        (json.dumps([ROW.to_dict() | {"block_failure": float("nan")}]), "plot: scenario 'one' has a cost or a"),
+        (json.dumps([ROW.to_dict() | {"block_failure": float("nan")}]), "rows.json: 0.block_failure: is not what sim"),
+        (json.dumps([ROW.to_dict() | {"scenario": "x" * 3_000}]), "rows.json: 0.scenario: is not what sim compare"),
+        ("[" * 100_000, "rows.json: is not what sim compare --format json printed: Invalid JSON"),
     ],
 )
 def test_a_file_that_holds_something_else_is_told_in_one_line(
@@ -145,6 +170,12 @@ def test_a_file_that_holds_something_else_is_told_in_one_line(
         (["--kind", "tradeoff", "-o", "x.png"], "sim compare: needs at least one scenario"),
         (["c.json", "--kind", "tradeoff", "-o", "d.json"], "plot: must end in .png, .svg or .pdf"),
         (["x.png", "--kind", "tradeoff", "-o", "x.png"], "--output: would overwrite what it draws"),
+        (["/dev/null", "--kind", "feasibility", "-o", "x.png"], "/dev/null: is not a regular file"),
+        (
+            ["--kind", "feasibility", "--x", "rate", "-o", "x.png"],
+            "--x: does not go with --kind feasibility",
+        ),
+        (["a.db", "--catalog", "c.yaml", "-o", "x.png"], "--catalog: does not go with --kind curve (got 'c.yaml')"),
         (["nowhere.json", "--kind", "feasibility", "-o", "x.png"], "nowhere.json: cannot be read"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim import Scenario
+from sim import Scenario, run
 
 LAW = {"difficulty": "near_tie", "rate": 1e-4}
 
@@ -48,8 +48,8 @@ def test_one_executor_and_whoever_checks() -> None:
     assert cost({"kind": "replicate"}) == (26, 13)
     assert cost({"kind": "tee", "slowdown": 1.5, "verify_s": 0.1})[0] == pytest.approx(2 * 1.5 + 13 * 0.1)
     proof = {"kind": "proof", "prover_ratio": 100.0, "verify_s": 0.1, "provers": 3}
-    assert cost(proof)[0] == pytest.approx(2 + 3 * 200 + 13 * 0.1)
-    assert cost(proof | {"prove_s": 50.0})[0] == pytest.approx(2 + 3 * 50 + 13 * 0.1)
+    assert cost(proof)[0] == pytest.approx(3 * 2 + 3 * 200 + 13 * 0.1)
+    assert cost(proof | {"prove_s": 50.0})[0] == pytest.approx(3 * 2 + 3 * 50 + 13 * 0.1)
     assert cost({"kind": "optimistic", "watch": 0.5})[0] == pytest.approx(2 + 12 * 0.5 * 2)
     assert cost({"kind": "optimistic", "watch": 0.5, "watchers": 4})[0] == pytest.approx(2 + 4 * 0.5 * 2)
     checked = {"kind": "spot_check", "probability": 0.1, "checkers": 2, "recheck_ratio": 0.5}
@@ -92,6 +92,42 @@ def test_mixed_machines_by_drawing_who_works() -> None:
     paid = work @ (seconds * prices)
     assert found.cost_usd == pytest.approx(paid.mean(), abs=5 * paid.std() / rounds**0.5)
     assert found.one_server_s == 2.0
+
+
+def test_one_prover_is_drawn_by_power_and_pays_its_own_price() -> None:
+    document: dict[str, Any] = {
+        "nodes": {
+            "a": {"count": 3, "price_per_hour": 3.6, "executor": {"kind": "cpu", "seconds_per_request": 10.0}},
+            "b": {
+                "count": 2,
+                "power": 9,
+                "price_per_hour": 36.0,
+                "executor": {"kind": "cpu", "seconds_per_request": 1.0},
+            },
+        },
+        "verification": {"kind": "proof", "prover_ratio": 100.0, "verify_s": 0.0},
+    }
+    one = Scenario.model_validate(document).cost
+    assert one is not None
+    assert one.machine_seconds == pytest.approx(3 / 21 * (10 + 100) + 18 / 21 * (1 + 100))
+    assert one.cost_usd == pytest.approx(3 / 21 * 110 * 0.001 + 18 / 21 * 101 * 0.01)
+    document["verification"]["provers"] = 4
+    several = Scenario.model_validate(document).cost
+    assert several is not None
+    assert several.machine_seconds == pytest.approx(4 * (3 / 5 * (10 + 100) + 2 / 5 * (1 + 100)))
+
+
+def test_a_block_of_many_requests_is_proved_one_after_another() -> None:
+    proof = {"kind": "proof", "prove_s": 10.0, "verify_s": 0.0, "timeout_s": 95.0}
+    plain = chain(proof).model_dump() | {"workload": {"requests_per_block": 9}}
+    nine = Scenario.model_validate(plain)
+    assert nine.cost is not None
+    assert (nine.cost.race_s, nine.cost.machine_seconds) == pytest.approx((90, 12))
+    assert run(nine).block_failure.probability == 0
+    ten = Scenario.model_validate(plain | {"workload": {"requests_per_block": 10}})
+    assert run(ten).block_failure.probability == 1
+    plain["nodes"]["gpu"]["devices"] = 2
+    assert Scenario.model_validate(plain).cost.race_s == 50  # type: ignore[union-attr]
 
 
 def test_what_is_not_known_is_not_told() -> None:

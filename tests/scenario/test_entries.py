@@ -94,6 +94,22 @@ def test_cpus_of_a_platform_take_what_its_contracts_take() -> None:
     assert scenario.nodes["n"].executor.seconds_per_request.expected == pytest.approx(20 * 13.48e9 / 2e9)  # type: ignore[union-attr]
 
 
+def test_cpus_of_a_platform_stay_its_own_whatever_their_group_is_called() -> None:
+    text = "platform: ethereum\nnodes: {cpu: {count: 5, executor: {kind: cpu}}}\nworkload: {model: image_classifier}\n"
+    assert read(text).nodes["cpu"].executor.seconds_per_request.expected == 200  # type: ignore[union-attr]
+    written = read(text.replace("count: 5,", "count: 5, hardware: cpu,"))
+    assert written.nodes["cpu"].executor.seconds_per_request.expected == 0.5  # type: ignore[union-attr]
+
+
+def test_a_value_of_the_catalog_that_does_not_suit_names_its_entry(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("platforms:\n  mine: {title: m, protocol: {value: raft, source: me, known: read}}\n")
+    file = tmp_path / "s.yaml"
+    file.write_text(f"platform: mine\n{NODES}")
+    with pytest.raises(ScenarioError, match=r"protocol: must be one of .*, filled in by platform mine \(got 'raft'\)"):
+        load_scenario(file, catalog=catalog_with(own))
+
+
 def test_an_alias_means_its_entry() -> None:
     scenario = read(NODES + "workload: {model: gpt2}\n")
     assert scenario.workload.model == "gpt2_124m"
@@ -131,6 +147,15 @@ def test_an_alias_means_its_entry() -> None:
             "verification.timeout_s: needs prove_s, or",
         ),
         (f"{NODES}verification: {{kind: proof, prover_ratio: 0.5}}\n", "verification.prover_ratio: must be at least 1"),
+        (f"{NODES}verification: {{kind: replicate, system: x}}\n", "verification.system: unknown key"),
+        (f"{NODES}workload: {{model: gpt2, tokens: {10**300}}}\n", "workload.tokens: must be at most 1000000"),
+        (NODES.replace("kind: gpu,", f"kind: gpu, arithmetic: class_exact, residual: {10**300},"), "residual: must be"),
+        (
+            NODES.replace("kind: gpu,", "kind: gpu, seconds_per_request: 0,")
+            + "verification: {kind: proof, timeout_s: 9}\n",
+            "verification.timeout_s: needs prove_s, or executor.seconds_per_request of at least 1e-09 in every group",
+        ),
+        (f"{NODES}verification: {{kind: proof, prove_s: 1e-300}}\n", "verification.prove_s: must be at least 1e-09"),
         (f"{NODES}verification: {{kind: proof, watch: 1}}\n", "verification.watch: unknown key"),
     ],
 )
