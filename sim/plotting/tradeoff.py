@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _POINTS_MAX = 60
 _LABEL_CHARACTERS = 40
 _LABEL_PT, _LINE_PT, _LIFTS_MAX = 190.0, 12.0, 16  # room that a label takes, and how often it gives way
+_LEADER = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 0}
 _LARGEST, _SMALLEST = 1e100, 1e-290  # what a logarithmic axis can show
 _SEEN, _AT_MOST, _NEVER = "o", "v", "s"
 _MEANINGS = {_SEEN: "block failure", _AT_MOST: "none seen: at most", _NEVER: "no block fails"}
@@ -135,7 +136,7 @@ def _labels(axes: Axes, rows: Sequence[Tradeoff], places: Sequence[tuple[float, 
             textcoords="offset points",
             va="center",
             fontsize=SMALL_PT,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5} if height > y else None,
+            arrowprops=_LEADER if height > y else None,
             **LITERAL,
         )
         label.set_in_layout(False)
