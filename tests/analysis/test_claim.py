@@ -115,8 +115,10 @@ def test_a_failure_that_few_blocks_cannot_show_is_looked_for_with_more() -> None
     rare = claim({"count": 13, "executor": gpu(law, arithmetic="class_exact", residual=0.3)})
     assert rare.rule3 == FRAGILE
     assert rare.block_failure == pytest.approx(2.9e-6, rel=0.6)
-    rarer = claim({"count": 13, "executor": gpu(law | {"rate": 3e-6}, arithmetic="class_exact", residual=0.3)})
+    rarer = claim({"count": 13, "executor": gpu(law | {"rate": 4e-6}, arithmetic="class_exact", residual=0.3)})
     assert (rarer.rule3, rarer.verdict) == ("unknown", "unknown")
+    assert rarer.block_failure is not None
+    assert rarer.block_failure > 1e-6  # seen more often, but not surely
     assert "run more blocks" in rarer.why
 
 

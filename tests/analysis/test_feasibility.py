@@ -117,6 +117,14 @@ def test_patience_and_length_of_an_answer_decide() -> None:
     assert "in 4 calls of at most 4e10 operations" in long.why
 
 
+@pytest.mark.parametrize(("heap", "fits"), [(498e6, True), (498e6 - 1, False)])
+def test_weights_as_large_as_the_heap_fit(heap: float, fits: bool, tmp_path: Any) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(f"platforms:\n  tight: {{title: t, heap_bytes: {{value: {heap}, source: me, known: read}}}}\n")
+    (only,) = feasibility(catalog_with(own), ["tight"], ["gpt2_124m"])
+    assert only.fits_memory is fits
+
+
 def test_what_is_not_known_is_said(tmp_path: Any) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("platforms:\n  bare: {title: b, nodes: {value: 4, source: me, known: read}}\n")
