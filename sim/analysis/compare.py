@@ -62,6 +62,8 @@ class Tradeoff:
         The same, against one server.
     cost_usd
         The same, in US dollars; None where a machine has no price.
+    proof_bytes
+        Size of the proof or attestation of an answer, which every node receives; 0 where there is none.
     pareto
         Whether none of those compared is at least as good in block failure, risk and work, and better in one.
     """
@@ -81,6 +83,7 @@ class Tradeoff:
     machine_seconds: float
     cost_vs_one_server: float
     cost_usd: float | None
+    proof_bytes: float = 0.0
     pareto: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,6 +169,7 @@ def tradeoff_of(scenario: Scenario, catalog: Catalog) -> Tradeoff:
         machine_seconds=cost.machine_seconds,
         cost_vs_one_server=cost.cost_vs_one_server,
         cost_usd=cost.cost_usd,
+        proof_bytes=scenario.verification.proof_bytes if isinstance(scenario.verification, Proof | Tee) else 0.0,
     )
 
 

@@ -71,8 +71,8 @@ def _table(result: Result, scenario: Scenario, filled: Mapping[str, tuple[Any, s
     with console.capture() as captured:  # rich would end the process where the reader has gone away
         _fill(console, result, scenario)
         for path, (value, entry) in filled.items():
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            console.print(f"[dim]filled in: {escape(printable(f'{path} {text}, by {entry}'))}[/dim]", soft_wrap=True)
+            text = printable(f"{path} {_plain(value)}, by {entry}")
+            console.print(f"[dim]filled in: {escape(text)}[/dim]", soft_wrap=True)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -102,6 +102,12 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     if result.timing:
         for title, text in timing_lines(result.timing, scenario):
             console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
+    if scenario.verification and not scenario.replicated:
+        settings = scenario.verification.model_dump(exclude_none=True)
+        text = ", ".join(
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in settings.items()
+        )
+        console.print(f"{'verification':<16}{escape(printable(text))}", soft_wrap=True)
     if scenario.cost:
         console.print(f"{'cost':<16}{_cost(scenario.cost)}", soft_wrap=True)
     for sentence in sentences(result, scenario):
@@ -110,6 +116,10 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     console.print(f"[dim]{result.engine} engine ({how}): {escape(result.engine_reason)}.[/dim]", soft_wrap=True)
     for warning in result.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _setting(result: Result, scenario: Scenario) -> str:

@@ -24,7 +24,7 @@ LAW = {"difficulty": "near_tie", "rate": 1e-4}
 KEYS = [
     *("scenario", "way", "nodes", "block_failure", "block_failure_high", "attackers"),
     *("failure_under_attack", "failure_under_attack_high", "wrong_result_risk", "wrong_result_high"),
-    *("answer_s", "finality_s", "machine_seconds", "cost_vs_one_server", "cost_usd", "pareto"),
+    *("answer_s", "finality_s", "machine_seconds", "cost_vs_one_server", "cost_usd", "proof_bytes", "pareto"),
 ]
 
 
@@ -97,6 +97,7 @@ def test_a_proof_takes_its_time_and_a_challenge_window_a_week(rows: dict[str, Tr
     assert rows["gpu_as_is"].answer_s == pytest.approx(once + block, rel=1e-4)
     assert rows["gpu_as_is"].finality_s == pytest.approx(once + final, rel=1e-4)
     assert rows["proof"].answer_s == pytest.approx(once + 3000 + 1 + block)
+    assert {name: row.proof_bytes for name, row in rows.items() if row.proof_bytes} == {"proof": 1e6}
     assert rows["optimistic"].answer_s == pytest.approx(1.35 * once + block, rel=1e-4)
     assert rows["optimistic"].finality_s == pytest.approx(1.35 * once + block + 604_800)
     assert rows["deterministic_across_classes"].answer_s == pytest.approx(20 / 133.4 * 1.45 + block, rel=1e-4)

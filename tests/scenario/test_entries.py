@@ -228,6 +228,16 @@ def test_what_is_filled_in_is_shown(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "consensus.protocol" not in capsys.readouterr().out
 
 
+def test_how_results_are_verified_is_shown_with_all_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(__file__).parents[2] / "scenarios" / "ways_out" / "proof.yaml"
+    assert execute(["run", str(file)]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("verification"))
+    assert line.split(maxsplit=1)[1] == (
+        "kind proof, system zkpytorch, prover_ratio 20000, prove_s 3000, spread 0, proof_bytes 1e+06, verify_s 1, "
+        "provers 1, failure 0, soundness 0"
+    )
+
+
 def test_a_sweep_fills_in_each_point_anew(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(NAMED + "sweep:\n  model: {path: workload.model, values: [gpt2_124m, llama3_8b_q4]}\n")
