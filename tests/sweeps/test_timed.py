@@ -77,3 +77,20 @@ def test_the_curve_of_a_latency_sweep_is_drawn(scenario: Path, tmp_path: Path) -
     assert execute(arguments) == 0
     assert picture.stat().st_size > 10_000
     assert load_scenario(scenario).network is not None
+
+
+def test_the_table_shows_throughput_and_work_where_they_are_known(
+    scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["sweep", str(scenario), "--store", str(tmp_path / "a.db")]) == 0
+    head = capsys.readouterr().out.splitlines()[0]
+    assert "blocks a second" in head
+    assert "one server" not in head
+    scenario.write_text(
+        SCENARIO.replace("network: {latency: 0.05}\n", "").replace("kind: gpu,", "kind: gpu, seconds_per_request: 2,")
+    )
+    where = ["--set", "sweep={nodes: {path: nodes.gpu.count, values: [4, 7]}}", "--engine", "exact"]
+    assert execute(["sweep", str(scenario), "--store", str(tmp_path / "b.db"), *where]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "blocks a second" not in lines[0]
+    assert [line.split()[-1] for line in lines[1:]] == ["4", "7"]
