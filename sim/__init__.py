@@ -20,6 +20,7 @@ The whole public API. Read a scenario, run it, look at the result::
 `Cpu`, `Gpu`, `Recorded`            executors
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
 `Replicate`, `Proof`, `Optimistic`, `SpotCheck`, `Tee`      how results are verified
+`Exact`, `Equivalence`, `Tolerance`, `Semantic`     matching rules: which recorded answers count as the same
 `SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`
 """
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
     from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
+    from sim.consensus.matching import Equivalence, Exact, Semantic, Tolerance
     from sim.consensus.rules import Consensus
     from sim.consensus.timeouts import Timeouts
     from sim.consensus.verification import Optimistic, Proof, Replicate, SpotCheck, Tee
@@ -62,7 +64,9 @@ _WHERE = {
     "Cpu": "sim.inference.executors",
     "Crash": "sim.consensus.faults",
     "EngineError": "sim.base.errors",
+    "Equivalence": "sim.consensus.matching",
     "Estimate": "sim.engines.result",
+    "Exact": "sim.consensus.matching",
     "Faults": "sim.consensus.faults",
     "Gpu": "sim.inference.executors",
     "Independent": "sim.inference.difficulty.independent",
@@ -79,12 +83,14 @@ _WHERE = {
     "Run": "sim.scenario.schema",
     "Scenario": "sim.scenario.schema",
     "ScenarioError": "sim.base.errors",
+    "Semantic": "sim.consensus.matching",
     "SplitquorumError": "sim.base.errors",
     "SpotCheck": "sim.consensus.verification",
     "Stopping": "sim.sweeps.stopping",
     "Tee": "sim.consensus.verification",
     "Timeouts": "sim.consensus.timeouts",
     "Timing": "sim.engines.timing",
+    "Tolerance": "sim.consensus.matching",
     "Workload": "sim.scenario.schema",
     "catalog_with": "sim.catalog.catalog",
     "compare": "sim.analysis.compare",
@@ -104,7 +110,9 @@ __all__ = [
     "Cpu",
     "Crash",
     "EngineError",
+    "Equivalence",
     "Estimate",
+    "Exact",
     "Faults",
     "Gpu",
     "Independent",
@@ -121,12 +129,14 @@ __all__ = [
     "Run",
     "Scenario",
     "ScenarioError",
+    "Semantic",
     "SplitquorumError",
     "SpotCheck",
     "Stopping",
     "Tee",
     "Timeouts",
     "Timing",
+    "Tolerance",
     "Workload",
     "catalog_with",
     "compare",

@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError
 import sim
 from sim.cli.catalog import catalog
 from sim.cli.compare import compare
+from sim.cli.cosines import cosines
 from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
@@ -39,7 +40,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
-for command in (run, sweep, results, plot, merge, compare, feasibility, catalog, protocols, schema):
+for command in (run, sweep, results, plot, merge, compare, feasibility, catalog, cosines, protocols, schema):
     app.command(command)
 
 

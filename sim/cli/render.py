@@ -127,7 +127,8 @@ def _setting(result: Result, scenario: Scenario) -> str:
     power = "" if votes == result.nodes else f" with {votes:,} votes"
     faults = scenario.election.byzantine
     byzantine = f", {faults:,} Byzantine ({scenario.faults.behaviour})" if faults else ""
-    how = f"result: {scenario.consensus.result}"
+    matching = scenario.consensus.matching
+    how = f"result: {scenario.consensus.result}" + (f", matching: {matching.kind}" if matching else "")
     if scenario.verification and not scenario.replicated:
         how = f"one executor: {scenario.verification.kind}"
     return (

@@ -10,8 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from sim.base.members import Members
 from sim.base.model import FrozenModel, Mistake
+from sim.base.text import has_control_characters
 from sim.statistics.durations import Duration
 
+ANSWER_CHARACTERS_MAX = 10_000
 Behaviour = Literal["silent", "random", "collude", "amplify", "equivocate", "withhold", "delay"]
 TIMED: tuple[Behaviour, ...] = ("withhold", "delay")
 """Behaviours that mean nothing without messages and time."""
@@ -66,6 +68,8 @@ class Faults(FrozenModel):
     """Number of Byzantine nodes; where there are several groups, a mapping from group to number."""
     behaviour: Behaviour = "silent"
     """How they vote."""
+    answer: Annotated[str, Field(min_length=1, max_length=ANSWER_CHARACTERS_MAX)] | None = None
+    """What colluding nodes answer, where answers are recorded; left out, something that no rule matches."""
     delay: Duration | None = None
     """By how many seconds `delay` holds back each message of a Byzantine node, a number or a law."""
     crashes: Annotated[tuple[Crash, ...], Field(strict=False, max_length=10_000)] | None = None
@@ -80,6 +84,10 @@ class Faults(FrozenModel):
             yield Mistake(("delay",), "is required where behaviour is delay: by how many seconds")
         elif not late and "behaviour" in fields and data.get("delay") is not None:
             yield Mistake(("delay",), f"goes with behaviour delay (it is {fields['behaviour']})")
+        if data.get("answer") is not None and fields.get("behaviour", "collude") != "collude":
+            yield Mistake(("answer",), f"goes with behaviour collude (it is {fields['behaviour']})")
+        if has_control_characters(fields.get("answer") or "", allow="\n\t"):
+            yield Mistake(("answer",), "must not hold control characters", fields["answer"])
 
     @property
     def timed(self) -> bool:

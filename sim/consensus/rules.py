@@ -16,6 +16,7 @@ from pydantic import Field
 
 from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
+from sim.consensus.matching import AnyMatching, Exact
 from sim.consensus.timeouts import Timeouts
 
 
@@ -31,6 +32,8 @@ class Consensus(FrozenModel):
     whether they computed what the leader computed."""
     quorum: Annotated[int, Field(ge=1)] | None = None
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
+    matching: AnyMatching | None = None
+    """Which answers count as the same result, of recorded answers; left out, `exact`: equal texts."""
     max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
     timeouts: Timeouts | None = None
@@ -46,6 +49,11 @@ class Consensus(FrozenModel):
         if not 0 < threshold < Fraction(1, 2):
             message = "must be greater than 0 and less than 1/2"
             yield Mistake(("fault_threshold",), message, data.get("fault_threshold"))
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether answers that differ can count as the same."""
+        return self.matching is not None and not isinstance(self.matching, Exact)
 
     def rounds_of(self, nodes: int) -> int:
         """Rounds in which a block is attempted, of a chain of that many nodes."""

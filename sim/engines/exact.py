@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.consensus import tolerant
 from sim.consensus.faults import NEEDS_TIME
-from sim.consensus.tally import BOOSTED, NOBODY, Election, Outcome, certify, propose
+from sim.consensus.matching import Exact
+from sim.consensus.tally import BOOSTED, Election, Outcome
+from sim.consensus.tolerant import Ballot
 from sim.engines import executor_exact
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
@@ -164,7 +167,7 @@ def _proposed(scenario: Scenario, law: Moments) -> Result:
 
 def _replayed(scenario: Scenario) -> Result:
     """Tally recorded answers, over every possible leader where there is one."""
-    election = scenario.election
+    election, matching = scenario.election, scenario.consensus.matching or Exact()
     power: dict[str, int] = {}
     nodes: dict[str, int] = {}
     for name, group in sorted(scenario.nodes.items()):
@@ -173,18 +176,21 @@ def _replayed(scenario: Scenario) -> Result:
         for text in group.executor.outputs[: group.count - scenario.faults.of(name)]:
             power[text] = power.get(text, 0) + group.power
             nodes[text] = nodes.get(text, 0) + 1
-    texts = sorted(power, key=lambda text: -power[text])
-    groups = np.array([[power[text] for text in texts]], dtype=np.int64).reshape(1, -1)
+    texts, answer = list(power), scenario.faults.answer
+    ballot = Ballot(
+        np.array([power[text] for text in texts], dtype=np.int64),
+        matching.table(texts),
+        np.array([answer is not None and matching.accepts(answer, text) for text in texts], dtype=np.bool_),
+        texts.index(answer) if answer in power else None,
+    )
     if scenario.consensus.result == "certify":
-        weights, verdict = np.ones(1), certify(election, groups)
+        ends = [(1.0, tolerant.certify(election, ballot))]
     else:
-        ends = np.concatenate([groups[0].cumsum(), [election.votes]])
-        leaders = ends - 1  # one of each honest group, and a Byzantine one
-        weights = np.diff(ends, prepend=0) / election.votes
-        if not election.byzantine:
-            leaders, weights = leaders[:-1], weights[:-1]
-        verdict = propose(election, np.repeat(groups, len(leaders), axis=0), leaders)
-    outcomes = {outcome: float(weights[verdict.outcome == outcome].sum()) for outcome in Outcome}
-    size = np.array([*(nodes[text] for text in texts), 0])
-    missing = np.where(verdict.certified == NOBODY, 0, sum(nodes.values()) - size[verdict.certified])
-    return exact_result(scenario, outcomes, float(weights @ missing))
+        ends = [(power[text] / election.votes, tolerant.propose(election, ballot, i)) for i, text in enumerate(texts)]
+        ends.append((election.byzantine / election.votes, tolerant.propose(election, ballot, None)))
+    outcomes = dict.fromkeys(Outcome, 0.0)
+    missing, sizes = 0.0, np.array([nodes[text] for text in texts])
+    for weight, settled in ends:
+        outcomes[settled.outcome] += weight
+        missing += weight * float(sizes @ ~settled.matched) if settled.outcome == Outcome.agreed else 0.0
+    return exact_result(scenario, outcomes, missing)

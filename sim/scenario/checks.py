@@ -110,6 +110,24 @@ def _byzantine_clashes(
             yield Mistake(tuple(name if step == "{}" else step for step in path), message, number)
 
 
+def answer_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], consensus: Consensus | None, faults: Faults | None
+) -> Iterator[Mistake]:
+    """Yield what needs answers that can be read, where nodes have none.
+
+    Parameters
+    ----------
+    groups, valid, consensus, faults
+        As in `vote_clashes`.
+    """
+    if len(valid) < len(groups) or any(isinstance(group.executor, Recorded) for group in valid.values()):
+        return
+    if consensus is not None and consensus.tolerant and consensus.matching is not None:
+        yield Mistake(("consensus", "matching", "kind"), "needs recorded answers", consensus.matching.kind)
+    if faults is not None and faults.answer is not None:
+        yield Mistake(("faults", "answer"), "needs recorded answers", faults.answer)
+
+
 def verification_clashes(
     groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], verification: Any
 ) -> Iterator[Mistake]:

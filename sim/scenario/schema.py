@@ -21,7 +21,7 @@ from sim.consensus.verification import Replicate, Verification
 from sim.inference.executors import Executor, Gpu, Recorded
 from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
-from sim.scenario.checks import group_clashes, network_clashes, verification_clashes, vote_clashes
+from sim.scenario.checks import answer_clashes, group_clashes, network_clashes, verification_clashes, vote_clashes
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
@@ -157,6 +157,7 @@ class Scenario(FrozenModel):
             yield from group_clashes(groups, valid)
             yield from vote_clashes(groups, valid, fields.get("consensus"), fields.get("faults"), NODES_MAX)
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
+            yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
             yield from verification_clashes(groups, valid, fields.get("verification"))
 
     @cached_property

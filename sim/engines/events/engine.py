@@ -38,6 +38,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     protocol, known = scenario.consensus.protocol, PROTOCOLS.names()
     if not scenario.replicated:
         yield "it runs chains on which every node executes (verification replicate)"
+    if scenario.consensus.tolerant or scenario.faults.answer is not None:
+        yield "its nodes compare answers as texts (matching exact, no faults.answer)"
     if protocol not in known:
         yield f"protocol {protocol} cannot be run message by message yet (it has {', '.join(known)})"
     if sum(scenario.faults.of(name) for name in scenario.nodes) == scenario.node_count:

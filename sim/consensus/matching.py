@@ -1,0 +1,197 @@
+"""When two answers count as the same: matching rules, for consensus that tolerates differences.
+
+What to use when: `exact` compares answers as they are; `equivalence` compares them after a transform (the parsed
+answer, canonical JSON, rounded numbers, words without punctuation); `tolerance` takes numbers within a bound of the
+proposed one; `semantic` takes texts whose embeddings have at least a cosine.
+
+`exact` and `equivalence` sort answers into classes. `tolerance` and `semantic` do not: A may match B, and B match C,
+and A not match C. What then counts as one result, and how a fork can arise, is told in `sim.consensus.tolerant`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, PlainSerializer, PlainValidator
+
+from sim.base.model import FrozenModel, Mistake, dumped
+from sim.base.registry import Registry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Flags = NDArray[np.bool_]
+
+MATCHINGS = Registry(
+    key="kind",
+    builtin={
+        "exact": "sim.consensus.matching:Exact",
+        "equivalence": "sim.consensus.matching:Equivalence",
+        "tolerance": "sim.consensus.matching:Tolerance",
+        "semantic": "sim.consensus.matching:Semantic",
+    },
+    group="sim.matching",
+)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+TEXTS_MAX = 100
+
+
+class Matching(FrozenModel, ABC):
+    """Which answers a node takes for the one that is proposed."""
+
+    kind: str
+    """Name of the rule."""
+
+    @abstractmethod
+    def accepts(self, proposed: str, computed: str) -> bool:
+        """Whether a node that computed one answer accepts another that is proposed.
+
+        Parameters
+        ----------
+        proposed, computed
+            Two answers, as texts. Equal ones always match.
+        """
+
+    def table(self, answers: Sequence[str]) -> Flags:
+        """Which of some answers match.
+
+        Parameters
+        ----------
+        answers
+            K texts.
+
+        Returns
+        -------
+        Flags
+            Shape (K, K): whether a node that computed the second accepts the first.
+        """
+        pairs = [[one == other or self.accepts(one, other) for other in answers] for one in answers]
+        return np.array(pairs, dtype=np.bool_).reshape(len(answers), len(answers))
+
+
+class Exact(Matching):
+    """Answers match where they are the same text."""
+
+    kind: Literal["exact"] = "exact"
+
+    def accepts(self, proposed: str, computed: str) -> bool:
+        """Equality."""
+        return proposed == computed
+
+
+class Equivalence(Matching):
+    """Answers match where a transform makes them equal; those that it cannot read match only themselves."""
+
+    kind: Literal["equivalence"] = "equivalence"
+    transform: Literal["words", "answer", "json", "round"] = "words"
+    """`words`: lower case, without accents, punctuation and repeated spaces; `answer`: the last number in the text;
+    `json`: canonical JSON; `round`: a number, to `digits` after the point."""
+    digits: Annotated[int, Field(ge=-300, le=300)] | None = None
+    """Digits after the point, for `round`."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Digits where they are needed, and only there."""
+        yield from super().cross_checks(fields, data)
+        if "transform" in fields and (fields["transform"] == "round") != (data.get("digits") is not None):
+            yield Mistake(("digits",), "is required with transform round, and only there")
+
+    def accepts(self, proposed: str, computed: str) -> bool:
+        """Equality after the transform."""
+        one, other = self.transformed(proposed), self.transformed(computed)
+        return one is not None and one == other
+
+    def transformed(self, answer: str) -> str | None:
+        """What is compared; None where the answer cannot be read so."""
+        if self.transform == "words":
+            plain = unicodedata.normalize("NFKD", answer).casefold()
+            return " ".join(re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c))))
+        if self.transform == "answer":
+            numbers = _NUMBER.findall(answer)
+            return repr(float(numbers[-1]) + 0.0) if numbers else None
+        if self.transform == "json":
+            return _canonical(answer)
+        value = number_in(answer)
+        return None if value is None else repr(round(value, self.digits) + 0.0)
+
+
+class Tolerance(Matching):
+    """Numbers match within a bound of the proposed one; the larger of the two bounds counts."""
+
+    kind: Literal["tolerance"] = "tolerance"
+    absolute: Annotated[float, Field(ge=0, le=1e300)] = 0.0
+    """Largest difference, in the units of the answer."""
+    relative: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """Largest difference, as a share of the proposed number."""
+
+    def accepts(self, proposed: str, computed: str) -> bool:
+        """Within the bound; answers that are no numbers match only themselves."""
+        one, other = number_in(proposed), number_in(computed)
+        return (
+            one is not None and other is not None and abs(other - one) <= max(self.absolute, self.relative * abs(one))
+        )
+
+
+class Semantic(Matching):
+    """Texts match where the cosine of their embeddings reaches a threshold; the cosines are given."""
+
+    kind: Literal["semantic"] = "semantic"
+    threshold: Annotated[float, Field(ge=-1, le=1)]
+    """Smallest cosine of two answers that match."""
+    texts: Annotated[list[str], Field(min_length=1, max_length=TEXTS_MAX)]
+    """The texts that were embedded."""
+    cosines: Annotated[list[list[Annotated[float, Field(ge=-1, le=1)]]], Field(max_length=TEXTS_MAX)]
+    """Cosine of each pair, one row a text."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """A symmetric table over different texts."""
+        yield from super().cross_checks(fields, data)
+        texts, cosines = fields.get("texts"), fields.get("cosines")
+        if texts is None or cosines is None:
+            return
+        if len(set(texts)) < len(texts):
+            yield Mistake(("texts",), "must not have a text twice")
+        if len(cosines) != len(texts) or any(len(row) != len(texts) for row in cosines):
+            yield Mistake(("cosines",), f"must have {len(texts)} rows of {len(texts)} numbers, one for each text")
+            return
+        for i, row in enumerate(cosines):
+            for j, cosine in enumerate(row[:i]):
+                if cosine != cosines[j][i]:
+                    yield Mistake(("cosines", i, j), f"must be {cosines[j][i]:g}, as in row {j}", cosine)
+
+    def accepts(self, proposed: str, computed: str) -> bool:
+        """The cosine reaches the threshold; texts without one match only themselves."""
+        place = {text: index for index, text in enumerate(self.texts)}
+        if proposed not in place or computed not in place:
+            return False
+        return self.cosines[place[proposed]][place[computed]] >= self.threshold
+
+
+def number_in(answer: str) -> float | None:
+    """The number that an answer is; None if it is none, or not finite."""
+    match = _NUMBER.fullmatch(answer.strip())
+    value = float(match[0]) if match else math.inf
+    return value if math.isfinite(value) else None
+
+
+def _canonical(answer: str) -> str | None:
+    try:
+        return json.dumps(json.loads(answer), sort_keys=True, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return None
+
+
+AnyMatching = Annotated[
+    Matching,
+    PlainValidator(MATCHINGS.validate, json_schema_input_type=Exact | Equivalence | Tolerance | Semantic),
+    PlainSerializer(dumped),
+]
+"""A matching rule, chosen by its `kind`."""
