@@ -75,7 +75,8 @@ def certify(election: Election, ballot: Ballot) -> Settled:
     if ballot.same is not None and election.behaviour == "collude":
         votes[ballot.same] += election.byzantine
     made_up = _made_up(election, ballot)
-    return _settled(ballot, support, votes >= election.quorum, sum(one >= election.quorum for one in made_up))
+    matched = ballot.forged & (election.behaviour == "collude")  # what others make up, nobody accepts
+    return _settled(ballot, votes >= election.quorum, sum(one >= election.quorum for one in made_up), matched)
 
 
 def propose(election: Election, ballot: Ballot, leader: int | None) -> Settled:
@@ -136,12 +137,13 @@ def _made_up(election: Election, ballot: Ballot) -> list[int]:
     return [b] * absent
 
 
-def _settled(ballot: Ballot, support: Integers, won: Flags, forged: int) -> Settled:
-    """End a block, given which honest answers are certified, and how many results that attackers made up."""
+def _settled(ballot: Ballot, won: Flags, forged: int, matched: Flags) -> Settled:
+    """End a block, given the honest answers that are certified, how many made-up results are, and who accepts those."""
+    support = ballot.support
     nobody = np.zeros(len(support), dtype=np.bool_)
     winners = np.flatnonzero(won)
     alike = ballot.accepts[np.ix_(winners, winners)].all() and forged <= 1
-    if not alike or (forged and not ballot.forged[winners].all()):
+    if not alike or (forged and not matched[winners].all()):
         return Settled(Outcome.forked, nobody)
     if forged:
         return Settled(Outcome.wrong_result, nobody)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _ORDER = 16
+_SPLIT = 64  # parts of a panel that is searched for two crossings
 
 
 def panel_edges(laws: Iterable[Difficulty], resolution: float) -> Floats:
@@ -80,6 +81,7 @@ def _crossings(one: Difficulty, other: Difficulty, edges: Floats) -> Floats:
         sign: Floats = np.sign(one.deviation_probability(hardness) - other.deviation_probability(hardness))
         return sign
 
+    edges = _refined(one, other, edges)
     signs = above(edges)
     crossed = signs[:-1] * signs[1:] < 0
     low, high, sign = edges[:-1][crossed], edges[1:][crossed], signs[:-1][crossed]
@@ -89,6 +91,18 @@ def _crossings(one: Difficulty, other: Difficulty, edges: Floats) -> Floats:
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     inside: Floats = high[(high > 0) & (high < 1)]
     return inside
+
+
+def _refined(one: Difficulty, other: Difficulty, edges: Floats) -> Floats:
+    """Split the panels in which two laws may cross twice: both fall, and run through ranges that overlap."""
+    p, q = one.deviation_probability(edges), other.deviation_probability(edges)
+    lower, upper = np.minimum(p, q), np.maximum(p, q)
+    same_side = np.sign(p - q)[:-1] * np.sign(p - q)[1:] > 0
+    close = np.flatnonzero(same_side & (upper[1:] < lower[:-1]))
+    steps = np.arange(1, _SPLIT) / _SPLIT
+    inner = edges[close, None] + (edges[close + 1] - edges[close])[:, None] * steps
+    refined: Floats = np.unique(np.concatenate([edges, inner.ravel()]))
+    return refined
 
 
 @lru_cache(maxsize=1)

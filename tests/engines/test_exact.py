@@ -144,6 +144,28 @@ def test_every_outcome_equals_enumeration(random: Random) -> None:
     assert result.diverged_per_block.mean == pytest.approx(plain.diverged, rel=1e-8, abs=1e-15)
 
 
+def test_laws_of_one_class_that_cross_twice_within_a_panel() -> None:
+    """Found by the test above: between the two crossings lies a part of 5e-4 of the failures."""
+    laws = [
+        {"difficulty": "beta", "rate": 0.00017782794100389227, "correlation": 0.1015625},
+        {"difficulty": "near_tie", "rate": 0.1},
+        {"difficulty": "near_tie", "rate": 7.498942093324558e-06},
+    ]
+    nodes = {
+        f"g{index}": {
+            "count": 1,
+            "power": power,
+            "hardware": "x",
+            "executor": {"kind": "gpu", "nondeterminism": law | {"shared_noise": 1.0, "alternatives": 0.0}},
+        }
+        for index, (power, law) in enumerate(zip((2, 1, 1), laws, strict=True))
+    }
+    scenario = Scenario.model_validate({"nodes": nodes})
+    result, plain = run_exact(scenario), outcomes(as_case(scenario))
+    assert plain.no_quorum == pytest.approx(7.99357745e-8, rel=1e-8)
+    assert result.block_failure.probability == pytest.approx(plain.no_quorum, rel=1e-8)
+
+
 @pytest.mark.parametrize(("threshold", "limit"), [("1/3", 1.0797), ("1/4", 1.691), ("2/5", 0.635), ("49 %", 0.063)])
 def test_for_many_nodes_failure_is_a_multiple_of_the_rate(threshold: str, limit: float) -> None:
     scenario = chain({"rate": 1e-5}, 100_000, consensus={"fault_threshold": threshold})
