@@ -72,6 +72,7 @@ def test_meaning_need_not_be_transitive() -> None:
     assert rule.accepts("b", "c")
     assert not rule.accepts("a", "c")
     assert not rule.accepts("a", "unknown")
+    assert semantic(0.6, 0.6, 0.4, 0.59).table(TEXTS).sum() == 5  # a threshold that is reached is enough
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def elections(draw: Any) -> tuple[Election, list[int]]:
     return Election(votes, quorum, byzantine, largest, draw(st.sampled_from(BEHAVIOURS))), power
 
 
+@settings(max_examples=400)
 @given(elections())
 def test_where_answers_match_only_themselves_it_is_the_exact_tally(drawn: tuple[Election, list[int]]) -> None:
     election, unsorted = drawn
@@ -136,6 +137,21 @@ def test_a_slanted_answer_passes_where_it_is_close_enough_to_honest_ones() -> No
     assert certified.outcomes["wrong_result"].probability == 1
     honest = run(recorded("10.2", "10.3", "10.4", "10.6", consensus=near, faults=faults | {"answer": "10.3"}))
     assert honest.outcomes["wrong_result"].probability == 0
+
+
+def test_attackers_who_give_an_honest_answer_vote_for_it() -> None:
+    faults = {"byzantine": 1, "behaviour": "collude", "answer": "x"}
+    result = run(recorded("x", "x", "y", "z", consensus={"result": "propose"}, faults=faults))
+    assert result.outcomes["agreed"].probability == 0.75  # led by either x, or by the attacker
+    assert result.outcomes["no_quorum"].probability == 0.25
+    assert run(recorded("x", "x", "y", "z", faults=faults)).outcomes["agreed"].probability == 1
+
+
+def test_equivocation_helps_only_the_two_largest() -> None:
+    election = Election(11, 6, 6, 6, "equivocate")
+    ballot = ballot_of([2, 2, 1])
+    assert tolerant.propose(election, ballot, 2).outcome == Outcome.no_quorum
+    assert tolerant.propose(election, ballot, 0).outcome == Outcome.agreed
 
 
 @pytest.mark.parametrize(
