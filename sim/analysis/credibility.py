@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,7 +33,6 @@ NOT_CREDIBLE = "not credible"
 UNDECIDED = "unknown"
 BLOCKS_MAX = 10_000_000
 """Blocks that are simulated at most to hold a block failure against the bar."""
-_BLOCKS_PER_BAR = 8.0
 
 
 class Credibility(NamedTuple):
@@ -107,13 +105,13 @@ def _claims_gpu(group: NodeGroup, catalog: Catalog) -> bool:
 
 
 def _settled(scenario: Scenario, bar: float) -> Estimate:
-    """How often blocks fail; simulated with as many blocks as the bar needs, up to `BLOCKS_MAX`, if need be."""
+    """How often blocks fail; simulated with ten times as many blocks until it is clear, up to `BLOCKS_MAX`."""
     result = run(scenario)
-    seen = result.block_failure
-    if result.engine != "montecarlo" or not seen.low <= bar < seen.high:
-        return seen
-    blocks = min(BLOCKS_MAX, math.ceil(_BLOCKS_PER_BAR / max(bar, _BLOCKS_PER_BAR / BLOCKS_MAX)))
-    return run(scenario, blocks=max(blocks, scenario.run.blocks)).block_failure
+    while result.engine == "montecarlo" and result.blocks is not None and result.blocks < BLOCKS_MAX:
+        if not result.block_failure.low <= bar < result.block_failure.high:
+            break
+        result = run(scenario, blocks=min(10 * result.blocks, BLOCKS_MAX))
+    return result.block_failure
 
 
 def _never_checks(scenario: Scenario) -> bool:
@@ -172,7 +170,7 @@ def _doubts(scenario: Scenario, claims: dict[str, NodeGroup]) -> Iterator[str]:
         if not isinstance(group.executor, Gpu) or not group.executor.law.rate:
             yield f"group {name} claims GPUs that never deviate, and nothing keeps native kernels to one answer"
         elif isinstance(group.executor.law, Independent):
-            near = run(_with_near_ties(scenario)).block_failure.probability
+            near = run(_with_near_ties(scenario)).block_failure.high
             yield (
                 f"group {name} deviates independently of the prompt, which no measurement shows; with near ties blocks "
                 f"fail with probability {near:.3g}"
@@ -193,6 +191,7 @@ def _quorum_without(scenario: Scenario, claims: dict[str, NodeGroup]) -> bool:
 def _with_near_ties(scenario: Scenario) -> Scenario:
     """The same chain, where independent deviations sit on near ties instead."""
     plain: dict[str, Any] = scenario.model_dump(mode="json", exclude_none=True)
+    plain["run"]["engine"] = "auto"
     for group in plain["nodes"].values():
         law = group["executor"].get("nondeterminism")
         if law and law["difficulty"] == "independent" and law["rate"] < 0.5:

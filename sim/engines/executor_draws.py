@@ -85,7 +85,9 @@ class ExecutorDraws:
         forged = led & (look == 0) & self.ends.posts
         disputed = np.zeros(blocks, dtype=np.bool_)
         if self.compares:
-            disputed = self._differ(stream, np.where(led, 0, look)) | ((hostile > 0) & self.ends.posts)
+            disputed = self._differ(stream, np.where(led, 0, look))
+        if self.scenario.contested and self.ends.posts:
+            disputed |= hostile > 0
         return forged, np.where(led, ~forged, disputed)
 
     def _differ(self, stream: Generator, look: Integers) -> Flags:

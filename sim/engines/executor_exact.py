@@ -7,8 +7,8 @@ honest executor stands, or is refused; a forged one stands, or is refused. Each 
   1 - (1 - s)^j and comes first; else an honest proof is in time with probability 1 - (1 - p)^(k - j).
 - Challenge, spot check: with a Byzantine executor, the forgery stands if nobody honest looks. With an honest one, the
   result is refused if an honest node that looks got another answer, or, since then nobody can tell who is right, if a
-  Byzantine one says so. That l + 1 nodes all answer alike at M decision points has probability (1 - d)^M, where d is
-  the law of agreement of a population of these nodes alone.
+  Byzantine one says so. That l + 1 nodes all answer alike at M decision points has probability (1 - d)^M, with d as in
+  `sim.inference.alike`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _rechecked(scenario: Scenario, verification: Optimistic | SpotCheck, ends: E
         refused = ends.hostile * sum(float(law[1:].sum()) for law in unseen)
     if honest:
         alone, watched = lookers(panel, honest - 1, byzantine)
-        contested = float(watched.sum()) if population.can_differ and ends.posts else 0.0
+        contested = float(watched.sum()) if scenario.contested and ends.posts else 0.0
         quiet = alone if contested else alone + watched
         refused += (1 - ends.hostile) * contested + _differ(scenario, quiet)
     return refused, forged

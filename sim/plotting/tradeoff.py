@@ -97,7 +97,8 @@ def _floor(rows: Sequence[Tradeoff]) -> float:
 def _limits(axes: Axes, rows: Sequence[Tradeoff], places: Sequence[tuple[float, float]]) -> None:
     costs, failures = zip(*places, strict=True)
     axes.set_xlim(min(costs) / 2, max(costs) * 6)
-    axes.set_ylim(min(failures) / 3, 2 * max([*failures, *(row.wrong_result_high for row in rows)]))
+    wrong = [row.wrong_result_risk or row.wrong_result_high for row in rows if row.wrong_result_high]
+    axes.set_ylim(min([*failures, *wrong]) / 3, 2 * max([*failures, *wrong]))
     if ticks := log_ticks(*axes.get_xlim()):
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()

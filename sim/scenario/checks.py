@@ -149,6 +149,11 @@ def verification_clashes(
         number = getattr(verification, key, None)
         if number is not None and number > most:
             yield Mistake(("verification", key), f"must be at most {most} on a chain of {nodes} nodes", number)
+    first, *others = valid.items()
+    for name, group in others:
+        if (group.devices or 1) != (first[1].devices or 1):
+            message = f"must be the same in all groups where one node executes ({first[0]} has {first[1].devices or 1})"
+            yield Mistake(("nodes", name, "devices"), message, group.devices or 1)
     laws = [group.executor.seconds_per_request for group in valid.values()]
     timed = all(law is not None and law.expected >= SECONDS_MIN for law in laws)
     if isinstance(verification, Proof) and verification.timeout_s and not verification.prove_s and not timed:

@@ -94,7 +94,7 @@ def one_server_s(scenario: Scenario) -> float | None:
 
 
 def block_rounds(scenario: Scenario) -> int:
-    """Requests of a block that the device of a node works on one after another, on the nodes with fewest devices."""
+    """Requests of a block that a device works on one after another; one executor has as many devices as the next."""
     devices = min(group.devices or 1 for group in scenario.nodes.values())
     return math.ceil(scenario.workload.requests_per_block / devices)
 

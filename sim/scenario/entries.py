@@ -118,6 +118,9 @@ class Filling:
         label = group.get("hardware", None if contract else name)  # a contract's CPUs are its platform's
         found = self.catalog.find("hardware", label) if isinstance(label, str) else None
         hardware = self.catalog.hardware[found] if found else None
+        kind = executor.get("kind") if isinstance(executor, dict) else None
+        if hardware and "hardware" not in group and hardware.kind != kind:
+            hardware = None  # a group's name is not meant so
         if hardware:
             self._put(group, f"nodes.{name}.price_per_hour", hardware.price_per_hour, f"hardware {found}")
         tokens = _tokens(workload)

@@ -240,7 +240,7 @@ class Grid:
         document = Document(copy.deepcopy(tree))
         for setting in combination:
             for path, value in setting.fields.items():
-                document.set(path, value, "")
+                document.set(path, copy.deepcopy(value), "")  # what is filled in belongs to this point alone
         if problems := fill(document, self._document.home):
             raise ScenarioError(problems)
         return Scenario.model_validate(document.tree)

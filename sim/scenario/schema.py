@@ -7,6 +7,7 @@ them and the numbers that engines need.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -214,11 +215,20 @@ class Scenario(FrozenModel):
         """Honest nodes, sorted by how they can differ; groups are walked in the order of their names."""
         return Population.of(self.honest_groups)
 
+    @cached_property
+    def contested(self) -> bool:
+        """Whether nodes can answer differently, all being honest: then nobody can tell a difference from fraud."""
+        groups = [replace(group, count=self.nodes[name].count) for name, group in self._honest_by_name()]
+        return Population.of(groups).can_differ
+
     @property
     def honest_groups(self) -> list[HonestGroup]:
         """Honest nodes of each group that computes, in the order of the groups' names."""
+        return [group for _, group in self._honest_by_name()]
+
+    def _honest_by_name(self) -> list[tuple[str, HonestGroup]]:
         return [
-            HonestGroup(group.count - self.faults.of(name), group.power, group.noise_class, group.executor)
+            (name, HonestGroup(group.count - self.faults.of(name), group.power, group.noise_class, group.executor))
             for name, group in sorted(self.nodes.items())
             if not isinstance(group.executor, Recorded)
         ]

@@ -44,7 +44,7 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
         yield "the quorum is everybody: one diverging or silent node is enough to fail a block"
     if not scenario.replicated and scenario.consensus.result == "propose":
         yield "with one executor nodes vote on its result, in one attempt: consensus.result makes no difference"
-    if isinstance(scenario.verification, Optimistic | SpotCheck) and scenario.population.can_differ:
+    if isinstance(scenario.verification, Optimistic | SpotCheck) and scenario.contested:
         yield (
             "honest executions can differ, so nobody can tell a difference from fraud: a challenged result is refused, "
             "and a Byzantine node that may look can have any result refused"

@@ -269,3 +269,16 @@ def test_large_chains_are_answered_at_once_and_draws_stay_small() -> None:
     drawn = run(scenario, engine="montecarlo", blocks=20)
     assert drawn.block_failure.count is not None
     assert 3 <= drawn.block_failure.count <= 17  # executor and checker both stay with probability 0.49
+
+
+def test_one_attacker_more_never_makes_a_chain_safer() -> None:
+    """Where a whole class attacks, nobody can tell its claim from an honest difference of that class."""
+    executor = GPU | {"arithmetic": "class_exact"}
+    nodes = {name: {"count": count, "executor": executor} for name, count in (("a100", 4), ("h100", 9))}
+    failures = []
+    for b in range(5):
+        faults = {"byzantine": {"a100": b}, "behaviour": "collude"}
+        scenario = chain({"kind": "optimistic", "watch": 1.0}, nodes=nodes, faults=faults)
+        failures.append(run(scenario).block_failure.probability)
+    assert failures[1:] == pytest.approx([1.0] * 4)
+    assert failures[0] < 1

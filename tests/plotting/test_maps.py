@@ -79,6 +79,13 @@ def test_failures_risks_and_the_front_are_where_they_belong() -> None:
     assert {"one", "two", "three"} <= texts
 
 
+def test_every_mark_is_within_the_axes() -> None:
+    axes = tradeoff([replace(ROW, wrong_result_risk=3e-10, wrong_result_high=3e-10)])
+    low, high = axes.get_ylim()
+    assert low < 3e-10
+    assert high > 1e-4
+
+
 def test_labels_do_not_lie_on_one_another() -> None:
     rows = [replace(ROW, scenario=f"way number {index}", cost_vs_one_server=13 + index / 10) for index in range(8)]
     axes = tradeoff(rows)

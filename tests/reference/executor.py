@@ -5,6 +5,7 @@ Nodes are numbered, the honest ones first, as in `brute_force`; at most six.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ def rechecked(case: Case, chance: float, drawn: int, looks: float) -> dict[str, 
     nodes, total = len(powers), sum(powers)
     posts = case.behaviour != "silent"
     answers = block_law(case)
-    differ = any(len(partition) > 1 and law > 0 for partition, law in answers.items())
+    everyone = replace(case, groups=tuple(replace(group, byzantine=0) for group in case.groups))
+    differ = any(len(partition) > 1 and law > 0 for partition, law in block_law(everyone).items())
     ends = {"stands": 0.0, "refused": 0.0, "forged": 0.0}
     for executor in range(nodes):
         others = [node for node in range(nodes) if node != executor]

@@ -247,3 +247,53 @@ def test_a_sweep_fills_in_each_point_anew(tmp_path: Path) -> None:
     ]
     assert times[1] == pytest.approx(20 / 144.5, rel=1e-5)
     assert times[0] == pytest.approx(20 * builtin().models["gpt2_124m"].bytes.value / 2.0e12, rel=1e-5)
+
+
+LAW_MAPPING = "{difficulty: near_tie, rate: 1e-2}"
+GPUS = f"{{count: 13, hardware: h100, executor: {{kind: gpu, nondeterminism: {LAW_MAPPING}}}}}"
+
+
+EXECUTOR = f"{{kind: gpu, nondeterminism: {LAW_MAPPING}}}"
+MODELS = "model: {path: workload.model, values: [llama3_8b_q4, llama3_70b_q4]}"
+PLATFORMS = "platform: {path: platform, values: [generic_25, generic_33, generic_49]}"
+KERNELS = "kernels: {path: nodes.gpu.executor.arithmetic, values: [fp32, layercast, class_exact, exact, native]}"
+TWO = f"nodes: {{a: {GPUS.replace('h100', 'a100')}, h: {GPUS}}}\nworkload: {{model: llama3_8b_q4}}\n"
+SWEEPS = {
+    "platform": (NODES, ["consensus: {path: consensus, values: [{result: certify}]}", PLATFORMS]),
+    "kernels": (NODES, [f"executor: {{path: nodes.gpu.executor, values: [{EXECUTOR}]}}", KERNELS]),
+    "model": (NODES, [f"nodes: {{path: nodes, values: [{{gpu: {GPUS}}}]}}", MODELS]),
+    "proof": (NODES, ["way: {path: verification, values: [{kind: proof, system: zkpytorch}]}", MODELS]),
+    "paths": (TWO, [f"both: {{paths: [nodes.a.executor, nodes.h.executor], values: [{EXECUTOR}]}}"]),
+    "list": (NODES, ["list: [{platform: icp_app, consensus: {result: certify}}, {platform: generic_49}]"]),
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_what_is_filled_in_at_one_point_of_a_sweep_stays_there(name: str, tmp_path: Path) -> None:
+    """Each point is what a single run with the same settings is, and axes keep the values that were written."""
+    text, axes = SWEEPS[name]
+    file = tmp_path / "s.yaml"
+    file.write_text(f"{text}sweep: {{{', '.join(axes)}}}\n")
+    document, _ = open_document(file)
+    written = document.tree["sweep"]
+    points = list(load_grid(file).points())
+    assert len(points) >= 1
+    for point in points:
+        overrides = []
+        for key, value in point.coordinates.items():
+            axis = written.get(key, {"path": key})
+            assert value in axis.get("values", [entry.get(key) for entry in written.get("list", [])])
+            overrides += [f"{path}={json.dumps(value)}" for path in axis.get("paths", [axis.get("path")])]
+        assert point.scenario.scenario_id == load_scenario(file, overrides).scenario_id
+
+
+def test_gpus_in_a_group_called_cpu_are_no_cpus() -> None:
+    scenario = read(NODES.replace("gpu: {count: 4, hardware: h100", "cpu: {count: 4") + "workload: {model: gpt2}\n")
+    assert scenario.nodes["cpu"].executor.seconds_per_request is None
+
+
+def test_with_one_executor_all_nodes_have_as_many_devices() -> None:
+    nodes = f"nodes: {{a: {GPUS}, b: {GPUS.replace('count: 13', 'count: 4, devices: 8')}}}\n"
+    assert "nodes.b.devices: must be the same in all groups where one node executes (a has 1) (got 8)" in mistakes(
+        nodes + "verification: {kind: proof}\n"
+    )
