@@ -16,7 +16,7 @@ import numpy as np
 from sim.consensus import tolerant
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.matching import Exact
-from sim.consensus.tally import BOOSTED, Election, Outcome
+from sim.consensus.tally import BOOSTED, NOBODY, Election, Outcome, certify, propose
 from sim.consensus.tolerant import Ballot
 from sim.engines import executor_exact
 from sim.engines.result import Result, exact_result
@@ -34,6 +34,8 @@ LATTICE_WORK_MAX = 5_000_000
 """Quadrature nodes times compositions up to which the lattice is faster than tails."""
 ANSWER_WORK_MAX = 400_000_000
 """The same, beyond which the answer would take too long."""
+ANSWERS_MAX = 500
+"""Different recorded answers that a matching rule compares pair by pair."""
 RIGID_UNITS_MAX = 10
 """Groups with shared noise 1, each of which doubles the ways in which classes can deviate."""
 
@@ -60,6 +62,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     if scenario.faults.timed:
         yield NEEDS_TIME
     if scenario.recorded:
+        if _pairwise(scenario) and (number := len(_answers(scenario)[0])) > ANSWERS_MAX:
+            yield f"its {number:,} different answers are too many to compare pair by pair (at most {ANSWERS_MAX})"
         return
     election, population = scenario.election, scenario.population
     if election.behaviour in BOOSTED and not election.unbreakable:
@@ -167,7 +171,29 @@ def _proposed(scenario: Scenario, law: Moments) -> Result:
 
 def _replayed(scenario: Scenario) -> Result:
     """Tally recorded answers, over every possible leader where there is one."""
-    election, matching = scenario.election, scenario.consensus.matching or Exact()
+    power, nodes = _answers(scenario)
+    if _pairwise(scenario):
+        return _replayed_pairwise(scenario, power, nodes)
+    election = scenario.election
+    texts = sorted(power, key=lambda text: -power[text])
+    groups = np.array([[power[text] for text in texts]], dtype=np.int64).reshape(1, -1)
+    if scenario.consensus.result == "certify":
+        weights, verdict = np.ones(1), certify(election, groups)
+    else:
+        ends = np.concatenate([groups[0].cumsum(), [election.votes]])
+        leaders = ends - 1  # one of each honest group, and a Byzantine one
+        weights = np.diff(ends, prepend=0) / election.votes
+        if not election.byzantine:
+            leaders, weights = leaders[:-1], weights[:-1]
+        verdict = propose(election, np.repeat(groups, len(leaders), axis=0), leaders)
+    outcomes = {outcome: float(weights[verdict.outcome == outcome].sum()) for outcome in Outcome}
+    size = np.array([*(nodes[text] for text in texts), 0])
+    missing = np.where(verdict.certified == NOBODY, 0, sum(nodes.values()) - size[verdict.certified])
+    return exact_result(scenario, outcomes, float(weights @ missing))
+
+
+def _answers(scenario: Scenario) -> tuple[dict[str, int], dict[str, int]]:
+    """Voting power, and number, of the honest nodes that gave each recorded answer."""
     power: dict[str, int] = {}
     nodes: dict[str, int] = {}
     for name, group in sorted(scenario.nodes.items()):
@@ -176,6 +202,17 @@ def _replayed(scenario: Scenario) -> Result:
         for text in group.executor.outputs[: group.count - scenario.faults.of(name)]:
             power[text] = power.get(text, 0) + group.power
             nodes[text] = nodes.get(text, 0) + 1
+    return power, nodes
+
+
+def _pairwise(scenario: Scenario) -> bool:
+    """Whether recorded answers have to be compared pair by pair."""
+    return scenario.consensus.tolerant or scenario.faults.answer is not None
+
+
+def _replayed_pairwise(scenario: Scenario, power: dict[str, int], nodes: dict[str, int]) -> Result:
+    """Tally recorded answers of which different ones may match."""
+    election, matching = scenario.election, scenario.consensus.matching or Exact()
     texts, answer = list(power), scenario.faults.answer
     ballot = Ballot(
         np.array([power[text] for text in texts], dtype=np.int64),

@@ -6,8 +6,8 @@ reproducible kernels, bit-exact on all hardware; `fp32` and `layercast` for more
 
 What remains is the `residual`, the share of the native deviations: noise is proportional to it. Deviations of `exact`,
 `fp32` and `layercast` machines are as independent as native ones, at a rate that is multiplied by it. Within a class of
-`class_exact` machines a share 1 - residual^2 of the noise is common to all, so that two of them differ residual times
-as often as native machines do.
+`class_exact` machines a share 1 - residual^2 of the noise is common to all, so that on near ties two of them differ
+residual times as often as native machines do (more often where deviations are independent of the prompt).
 """
 
 from __future__ import annotations

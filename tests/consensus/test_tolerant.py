@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import Scenario, load_scenario, run
+from sim import EngineError, Scenario, load_scenario, run
 from sim.consensus import tally, tolerant
 from sim.consensus.tally import Election, Outcome
 from sim.consensus.tolerant import Ballot
@@ -145,6 +145,26 @@ def test_attackers_who_give_an_honest_answer_vote_for_it() -> None:
     assert result.outcomes["agreed"].probability == 0.75  # led by either x, or by the attacker
     assert result.outcomes["no_quorum"].probability == 0.25
     assert run(recorded("x", "x", "y", "z", faults=faults)).outcomes["agreed"].probability == 1
+
+
+def test_many_answers_are_compared_as_texts_at_once_and_pair_by_pair_only_up_to_a_bound() -> None:
+    many = [str(number) for number in range(20_000)]
+    assert run(recorded(*many)).outcomes["no_quorum"].probability == 1
+    near = {"matching": {"kind": "tolerance", "absolute": 0.5}}
+    assert run(recorded(*many[:200], consensus=near)).outcomes["no_quorum"].probability == 1
+    with pytest.raises(EngineError, match=r"501 different answers are too many .* \(at most 500\)"):
+        run(recorded(*many[:501], consensus=near))
+
+
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_pair_by_pair_is_what_texts_give(result: str, behaviour: str) -> None:
+    """A rule that matches nothing but equal answers, against the tally of texts."""
+    outputs, faults = ["a", "a", "a", "b", "b", "c", "x"], {"byzantine": 1, "behaviour": behaviour}
+    plain = run(recorded(*outputs, consensus={"result": result}, faults=faults))
+    named = run(recorded(*outputs, consensus={"result": result, "matching": {"kind": "tolerance"}}, faults=faults))
+    assert named.outcomes == plain.outcomes
+    assert named.diverged_per_block == plain.diverged_per_block
 
 
 def test_equivocation_helps_only_the_two_largest() -> None:
