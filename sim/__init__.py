@@ -17,10 +17,11 @@ The whole public API. Read a scenario, run it, look at the result::
 `Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Network`, `Workload`, `Run`
 `Timeouts`, `Crash` parts of `Consensus` and `Faults`
-`Cpu`, `Gpu`, `Recorded`            executors
+`Cpu`, `Gpu`, `Recorded`, `Numeric`  executors
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
 `Replicate`, `Proof`, `Optimistic`, `SpotCheck`, `Tee`      how results are verified
-`Exact`, `Equivalence`, `Tolerance`, `Semantic`     matching rules: which recorded answers count as the same
+`Exact`, `Equivalence`, `Semantic`                  matching rules: which answers count as the same
+`Tolerance`, `Median`, `Approximate`                those for answers that are numbers
 `SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`
 """
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
     from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
-    from sim.consensus.matching import Equivalence, Exact, Semantic, Tolerance
+    from sim.consensus.matching import Approximate, Equivalence, Exact, Median, Semantic, Tolerance
     from sim.consensus.rules import Consensus
     from sim.consensus.timeouts import Timeouts
     from sim.consensus.verification import Optimistic, Proof, Replicate, SpotCheck, Tee
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from sim.inference.difficulty.independent import Independent
     from sim.inference.difficulty.near_tie import NearTie
     from sim.inference.executors import Cpu, Gpu, Recorded
+    from sim.inference.numeric import Numeric
     from sim.network.schema import Network
     from sim.plotting import plot, save
     from sim.scenario.load import load_scenario
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from sim.sweeps.sweep import sweep
 
 _WHERE = {
+    "Approximate": "sim.consensus.matching",
     "Beta": "sim.inference.difficulty.beta",
     "Catalog": "sim.catalog.catalog",
     "Consensus": "sim.consensus.rules",
@@ -71,9 +74,11 @@ _WHERE = {
     "Gpu": "sim.inference.executors",
     "Independent": "sim.inference.difficulty.independent",
     "Mean": "sim.engines.result",
+    "Median": "sim.consensus.matching",
     "NearTie": "sim.inference.difficulty.near_tie",
     "Network": "sim.network.schema",
     "NodeGroup": "sim.scenario.schema",
+    "Numeric": "sim.inference.numeric",
     "Optimistic": "sim.consensus.verification",
     "Proof": "sim.consensus.verification",
     "Recorded": "sim.inference.executors",
@@ -104,6 +109,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "Approximate",
     "Beta",
     "Catalog",
     "Consensus",
@@ -117,9 +123,11 @@ __all__ = [
     "Gpu",
     "Independent",
     "Mean",
+    "Median",
     "NearTie",
     "Network",
     "NodeGroup",
+    "Numeric",
     "Optimistic",
     "Proof",
     "Recorded",

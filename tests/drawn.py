@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from reference.model import Case, Group
 
 from sim import Gpu, Scenario
+from sim.statistics.intervals import clopper_pearson
 
 if TYPE_CHECKING:
     from random import Random
+
+    from sim import Result
 
 THRESHOLDS = ["1/3", "1/4", "2/5", "49/100"]
 BEHAVIOURS = ["silent", "random", "collude", "amplify", "equivocate"]
@@ -56,6 +59,15 @@ def _law(random: Random, rates: tuple[float, float]) -> dict[str, Any]:
     rate = 10 ** random.uniform(math.log10(rates[0]), math.log10(rates[1]))
     law = {"difficulty": difficulty, "rate": rate}
     return law | {"correlation": random.uniform(0.02, 0.95)} if difficulty == "beta" else law
+
+
+def within(result: Result, outcome: str, probability: float) -> bool:
+    """Whether a simulated share is one that a probability gives, but for one draw in a million."""
+    count, blocks = result.outcomes[outcome].count, result.blocks
+    assert count is not None
+    assert blocks is not None
+    low, high = clopper_pearson(count, blocks, confidence=1 - 1e-6)
+    return low <= probability * (1 + 1e-12) and probability <= high
 
 
 def as_case(scenario: Scenario) -> Case:

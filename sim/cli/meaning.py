@@ -77,7 +77,9 @@ def _often(failure: Estimate) -> str:
 
 def _compared(result: Result, scenario: Scenario) -> str:
     if scenario.recorded:
-        return "The answers are recorded, compared as texts, and the same in every block."
+        return "The answers are recorded, and the same in every block."
+    if scenario.numeric:
+        return "Answers are numbers: a true value, noise of the hardware class, and noise of each node."
     laws = {
         name: group.executor.law
         for name, group in scenario.nodes.items()

@@ -70,6 +70,9 @@ class Faults(FrozenModel):
     """How they vote."""
     answer: Annotated[str, Field(min_length=1, max_length=ANSWER_CHARACTERS_MAX)] | None = None
     """What colluding nodes answer, where answers are recorded; left out, something that no rule matches."""
+    shift: Annotated[float, Field(ge=-1e100, le=1e100)] | None = None
+    """How far the number of colluding nodes is off the true value, where answers are numbers; left out, so far that no
+    rule accepts it."""
     delay: Duration | None = None
     """By how many seconds `delay` holds back each message of a Byzantine node, a number or a law."""
     crashes: Annotated[tuple[Crash, ...], Field(strict=False, max_length=10_000)] | None = None
@@ -84,8 +87,9 @@ class Faults(FrozenModel):
             yield Mistake(("delay",), "is required where behaviour is delay: by how many seconds")
         elif not late and "behaviour" in fields and data.get("delay") is not None:
             yield Mistake(("delay",), f"goes with behaviour delay (it is {fields['behaviour']})")
-        if data.get("answer") is not None and fields.get("behaviour", "collude") != "collude":
-            yield Mistake(("answer",), f"goes with behaviour collude (it is {fields['behaviour']})")
+        for key in ("answer", "shift"):
+            if data.get(key) is not None and fields.get("behaviour", "collude") != "collude":
+                yield Mistake((key,), f"goes with behaviour collude (it is {fields['behaviour']})")
         if has_control_characters(fields.get("answer") or "", allow="\n\t"):
             yield Mistake(("answer",), "must not hold control characters", fields["answer"])
 

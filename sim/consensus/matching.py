@@ -4,6 +4,9 @@ What to use when: `exact` compares answers as they are; `equivalence` compares t
 answer, canonical JSON, rounded numbers, words without punctuation); `tolerance` takes numbers within a bound of the
 proposed one; `semantic` takes texts whose embeddings have at least a cosine.
 
+Numbers can be brought together before the vote: `median` puts the median of all reports to the vote, as oracles do;
+`approximate` lets nodes average over rounds, each without what could be false, and then compares within the bound.
+
 `exact` and `equivalence` sort answers into classes. `tolerance` and `semantic` do not: A may match B, and B match C,
 and A not match C. What then counts as one result, and how a fork can arise, is told in `sim.consensus.tolerant`.
 """
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Flags = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
 
 MATCHINGS = Registry(
     key="kind",
@@ -36,6 +40,8 @@ MATCHINGS = Registry(
         "equivalence": "sim.consensus.matching:Equivalence",
         "tolerance": "sim.consensus.matching:Tolerance",
         "semantic": "sim.consensus.matching:Semantic",
+        "median": "sim.consensus.matching:Median",
+        "approximate": "sim.consensus.matching:Approximate",
     },
     group="sim.matching",
 )
@@ -48,6 +54,21 @@ class Matching(FrozenModel, ABC):
 
     kind: str
     """Name of the rule."""
+
+    @property
+    def compares_numbers(self) -> bool:
+        """Whether it can compare answers that are numbers, not texts."""
+        return False
+
+    def alike(self, proposed: Floats, computed: Floats) -> Flags:
+        """Whether nodes that computed some numbers accept others that are proposed.
+
+        Parameters
+        ----------
+        proposed, computed
+            Numbers, of shapes that broadcast. Equal ones always match.
+        """
+        return np.equal(proposed, computed)
 
     @abstractmethod
     def accepts(self, proposed: str, computed: str) -> bool:
@@ -81,6 +102,11 @@ class Exact(Matching):
 
     kind: Literal["exact"] = "exact"
 
+    @property
+    def compares_numbers(self) -> bool:
+        """It can."""
+        return True
+
     def accepts(self, proposed: str, computed: str) -> bool:
         """Equality."""
         return proposed == computed
@@ -103,6 +129,16 @@ class Equivalence(Matching):
         if "transform" in fields and (fields["transform"] == "round") != (data.get("digits") is not None):
             yield Mistake(("digits",), "is required with transform round, and only there")
 
+    @property
+    def compares_numbers(self) -> bool:
+        """It can where it rounds."""
+        return self.transform == "round"
+
+    def alike(self, proposed: Floats, computed: Floats) -> Flags:
+        """Equality of the rounded numbers."""
+        digits = self.digits or 0
+        return np.equal(proposed, computed) | np.equal(np.round(proposed, digits), np.round(computed, digits))
+
     def accepts(self, proposed: str, computed: str) -> bool:
         """Equality after the transform."""
         one, other = self.transformed(proposed), self.transformed(computed)
@@ -122,21 +158,59 @@ class Equivalence(Matching):
         return None if value is None else repr(round(value, self.digits) + 0.0)
 
 
-class Tolerance(Matching):
+class Within(Matching):
     """Numbers match within a bound of the proposed one; the larger of the two bounds counts."""
 
-    kind: Literal["tolerance"] = "tolerance"
     absolute: Annotated[float, Field(ge=0, le=1e300)] = 0.0
     """Largest difference, in the units of the answer."""
     relative: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Largest difference, as a share of the proposed number."""
 
+    @property
+    def compares_numbers(self) -> bool:
+        """It can."""
+        return True
+
+    def alike(self, proposed: Floats, computed: Floats) -> Flags:
+        """Within the bound; what is not finite matches only itself."""
+        finite = np.isfinite(proposed)
+        known = np.where(finite, proposed, 0.0)
+        bound = np.maximum(self.absolute, self.relative * np.abs(known))
+        return np.where(finite, np.abs(computed - known) <= bound, proposed == computed)
+
     def accepts(self, proposed: str, computed: str) -> bool:
         """Within the bound; answers that are no numbers match only themselves."""
         one, other = number_in(proposed), number_in(computed)
-        return (
-            one is not None and other is not None and abs(other - one) <= max(self.absolute, self.relative * abs(one))
-        )
+        return one is not None and other is not None and bool(self.alike(np.array(one), np.array(other)))
+
+
+class Tolerance(Within):
+    """Nodes vote for numbers that are within a bound of their own."""
+
+    kind: Literal["tolerance"] = "tolerance"
+
+
+class Median(Within):
+    """Nodes report numbers, and vote for the median of the reports where it is within the bound of their own.
+
+    Of an even number, the lower of the two in the middle; by voting power. With fewer liars than honest nodes the
+    median lies within the range of the honest numbers, whatever they report (Breidenbach et al., Chainlink 2.0, 2021).
+    """
+
+    kind: Literal["median"] = "median"
+
+
+class Approximate(Within):
+    """Nodes average over rounds of approximate agreement, and then compare within the bound.
+
+    In each round a node sorts the n numbers that it hears, leaves out the f lowest and the f highest, and takes the
+    mean of every f-th that is left. Where n > 3f, all stay within the range of the honest numbers, and come closer by a
+    factor of floor((n - 2f - 1) / f) + 1 a round (Dolev, Lynch, Pinter, Stark and Weihl, J. ACM 33, 1986).
+    """
+
+    kind: Literal["approximate"] = "approximate"
+    rounds: Annotated[int, Field(ge=0, le=100)] = 3
+    """Rounds of averaging before the vote."""
 
 
 class Semantic(Matching):
@@ -191,7 +265,10 @@ def _canonical(answer: str) -> str | None:
 
 AnyMatching = Annotated[
     Matching,
-    PlainValidator(MATCHINGS.validate, json_schema_input_type=Exact | Equivalence | Tolerance | Semantic),
+    PlainValidator(
+        MATCHINGS.validate,
+        json_schema_input_type=Exact | Equivalence | Tolerance | Median | Approximate | Semantic,
+    ),
     PlainSerializer(dumped),
 ]
 """A matching rule, chosen by its `kind`."""

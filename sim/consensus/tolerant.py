@@ -8,9 +8,11 @@ with the Byzantine votes that go to it, reaches the quorum. Matching need not be
 - Two certified results that do not match are a fork, and it needs no Byzantine node: with A~B, B~C and not A~C the
   nodes that computed B support both A and C. With exact matching a fork needs b >= 2q - n; here that much power in the
   middle is enough.
-- A block is `agreed` if what is certified is one result, some honest node computed it, and no honest answer has more
-  support than the strongest of them; `wrong_result` otherwise, and whenever an answer that only Byzantine nodes gave is
-  certified: a tolerant rule accepts what no honest node computed.
+- A block is `agreed` if what is certified is one result that some honest node computed, and it has a quorum of honest
+  support, or no honest answer that does not match it has more. Otherwise Byzantine votes decided against honest ones,
+  and it is a `wrong_result`.
+- So it is whenever an answer that only Byzantine nodes gave is certified: a tolerant rule accepts what no honest node
+  computed. Numbers alone can do no harm: within the bound around the honest median (`harmless`).
 
 Where answers match only themselves this is `sim.consensus.tally`, as tests hold.
 """
@@ -45,17 +47,26 @@ class Ballot(NamedTuple):
         Which honest nodes accept what colluding attackers made up, by their answers, shape (K,).
     same
         The honest answer that colluding attackers give too; None where theirs is another.
+    harmless
+        Whether what they made up does no harm.
     """
 
     power: Integers
     accepts: Flags
     forged: Flags
     same: int | None = None
+    harmless: bool = False
 
     @property
     def support(self) -> Integers:
         """Honest power that accepts each answer, shape (K,)."""
         return self.accepts.astype(np.int64) @ self.power
+
+    def fair(self, answer: int, quorum: int) -> bool:
+        """Whether honest nodes are content with an honest answer: a quorum of them, or more than with any other."""
+        support = self.support
+        alike = self.accepts[answer] & self.accepts[:, answer]
+        return bool(support[answer] >= quorum or not (~alike & (support > support[answer])).any())
 
 
 class Settled(NamedTuple):
@@ -76,7 +87,8 @@ def certify(election: Election, ballot: Ballot) -> Settled:
         votes[ballot.same] += election.byzantine
     made_up = _made_up(election, ballot)
     matched = ballot.forged & (election.behaviour == "collude")  # what others make up, nobody accepts
-    return _settled(ballot, votes >= election.quorum, sum(one >= election.quorum for one in made_up), matched)
+    forged = sum(one >= election.quorum for one in made_up)
+    return _settled(ballot, election.quorum, votes >= election.quorum, forged, matched)
 
 
 def propose(election: Election, ballot: Ballot, leader: int | None) -> Settled:
@@ -98,7 +110,7 @@ def propose(election: Election, ballot: Ballot, leader: int | None) -> Settled:
     votes = mine + (election.boost if boosted else 0)
     if election.behaviour == "collude" and ballot.same == leader:
         votes += election.byzantine
-    return _proposed(ballot, leader, won=votes >= q, fair=larger == 0)
+    return _proposed(ballot, leader, q, won=votes >= q)
 
 
 def _led_by_byzantine(election: Election, ballot: Ballot) -> Settled:
@@ -113,15 +125,16 @@ def _led_by_byzantine(election: Election, ballot: Ballot) -> Settled:
     elif election.behaviour == "amplify" and len(order) > 1:
         chosen = int(order[1])
     if chosen is not None:
-        fair = bool(support[chosen] == support.max())
-        return _proposed(ballot, chosen, won=support[chosen] + election.byzantine >= q, fair=fair)
+        return _proposed(ballot, chosen, q, won=support[chosen] + election.byzantine >= q)
     won = election.behaviour in {"collude", "amplify"} and _made_up(election, ballot)[0] >= q
+    if won and ballot.harmless:
+        return Settled(Outcome.agreed, ballot.forged)
     return Settled(Outcome.wrong_result if won else Outcome.no_quorum, nobody)
 
 
-def _proposed(ballot: Ballot, answer: int, *, won: bool, fair: bool) -> Settled:
+def _proposed(ballot: Ballot, answer: int, quorum: int, *, won: bool) -> Settled:
     """End a block in which an honest answer was proposed."""
-    if won and fair:
+    if won and ballot.fair(answer, quorum):
         return Settled(Outcome.agreed, ballot.accepts[answer])
     return Settled(Outcome.wrong_result if won else Outcome.no_quorum, np.zeros(len(ballot.power), dtype=np.bool_))
 
@@ -137,7 +150,7 @@ def _made_up(election: Election, ballot: Ballot) -> list[int]:
     return [b] * absent
 
 
-def _settled(ballot: Ballot, won: Flags, forged: int, matched: Flags) -> Settled:
+def _settled(ballot: Ballot, quorum: int, won: Flags, forged: int, matched: Flags) -> Settled:
     """End a block, given the honest answers that are certified, how many made-up results are, and who accepts those."""
     support = ballot.support
     nobody = np.zeros(len(support), dtype=np.bool_)
@@ -145,11 +158,11 @@ def _settled(ballot: Ballot, won: Flags, forged: int, matched: Flags) -> Settled
     alike = ballot.accepts[np.ix_(winners, winners)].all() and forged <= 1
     if not alike or (forged and not matched[winners].all()):
         return Settled(Outcome.forked, nobody)
-    if forged:
+    if forged and not ballot.harmless:
         return Settled(Outcome.wrong_result, nobody)
     if not len(winners):
-        return Settled(Outcome.no_quorum, nobody)
-    best = winners[np.argmax(support[winners])]
-    if support.max() > support[best]:
+        return Settled(Outcome.agreed, ballot.forged) if forged else Settled(Outcome.no_quorum, nobody)
+    best = int(winners[np.argmax(support[winners])])
+    if not ballot.fair(best, quorum):
         return Settled(Outcome.wrong_result, nobody)
     return Settled(Outcome.agreed, ballot.accepts[best])

@@ -11,18 +11,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sim.consensus import tolerant
 from sim.consensus.faults import NEEDS_TIME
-from sim.consensus.matching import Exact
-from sim.consensus.tally import BOOSTED, NOBODY, Election, Outcome, certify, propose
-from sim.consensus.tolerant import Ballot
-from sim.engines import executor_exact
+from sim.consensus.tally import BOOSTED, Election, Outcome
+from sim.engines import executor_exact, number_exact, replay
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
-from sim.inference.executors import Recorded
 from sim.inference.quadrature import node_count
 
 if TYPE_CHECKING:
@@ -34,8 +28,6 @@ LATTICE_WORK_MAX = 5_000_000
 """Quadrature nodes times compositions up to which the lattice is faster than tails."""
 ANSWER_WORK_MAX = 400_000_000
 """The same, beyond which the answer would take too long."""
-ANSWERS_MAX = 500
-"""Different recorded answers that a matching rule compares pair by pair."""
 RIGID_UNITS_MAX = 10
 """Groups with shared noise 1, each of which doubles the ways in which classes can deviate."""
 
@@ -55,6 +47,8 @@ def refusal(scenario: Scenario) -> str | None:
     """
     if not scenario.replicated and not scenario.faults.timed:
         return executor_exact.obstacle(scenario)
+    if scenario.numeric and not scenario.faults.timed:
+        return number_exact.obstacle(scenario)
     return next(_obstacles(scenario), None)
 
 
@@ -62,8 +56,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     if scenario.faults.timed:
         yield NEEDS_TIME
     if scenario.recorded:
-        if _pairwise(scenario) and (number := len(_answers(scenario)[0])) > ANSWERS_MAX:
-            yield f"its {number:,} different answers are too many to compare pair by pair (at most {ANSWERS_MAX})"
+        if (why := replay.obstacle(scenario)) is not None:
+            yield why
         return
     election, population = scenario.election, scenario.population
     if election.behaviour in BOOSTED and not election.unbreakable:
@@ -98,9 +92,11 @@ def run_exact(scenario: Scenario) -> Result:
         Exact probabilities; `blocks` and counts are None.
     """
     if scenario.recorded:
-        return _replayed(scenario)
+        return replay.run_recorded(scenario)
     if not scenario.replicated:
         return executor_exact.run_with_executor(scenario)
+    if scenario.numeric:
+        return number_exact.run_numbers(scenario)
     election, population = scenario.election, scenario.population
     need = _need(election)
     if population.power < need:
@@ -167,67 +163,3 @@ def _proposed(scenario: Scenario, law: Moments) -> Result:
     agreed = ((honest + helpers) * law.mass - law.power_missing) / election.votes
     diverged = ((honest + helpers) * law.nodes_missing - law.product_missing) / election.votes
     return exact_result(scenario, {Outcome.agreed: agreed, Outcome.no_quorum: failure}, diverged)
-
-
-def _replayed(scenario: Scenario) -> Result:
-    """Tally recorded answers, over every possible leader where there is one."""
-    power, nodes = _answers(scenario)
-    if _pairwise(scenario):
-        return _replayed_pairwise(scenario, power, nodes)
-    election = scenario.election
-    texts = sorted(power, key=lambda text: -power[text])
-    groups = np.array([[power[text] for text in texts]], dtype=np.int64).reshape(1, -1)
-    if scenario.consensus.result == "certify":
-        weights, verdict = np.ones(1), certify(election, groups)
-    else:
-        ends = np.concatenate([groups[0].cumsum(), [election.votes]])
-        leaders = ends - 1  # one of each honest group, and a Byzantine one
-        weights = np.diff(ends, prepend=0) / election.votes
-        if not election.byzantine:
-            leaders, weights = leaders[:-1], weights[:-1]
-        verdict = propose(election, np.repeat(groups, len(leaders), axis=0), leaders)
-    outcomes = {outcome: float(weights[verdict.outcome == outcome].sum()) for outcome in Outcome}
-    size = np.array([*(nodes[text] for text in texts), 0])
-    missing = np.where(verdict.certified == NOBODY, 0, sum(nodes.values()) - size[verdict.certified])
-    return exact_result(scenario, outcomes, float(weights @ missing))
-
-
-def _answers(scenario: Scenario) -> tuple[dict[str, int], dict[str, int]]:
-    """Voting power, and number, of the honest nodes that gave each recorded answer."""
-    power: dict[str, int] = {}
-    nodes: dict[str, int] = {}
-    for name, group in sorted(scenario.nodes.items()):
-        if not isinstance(group.executor, Recorded):
-            continue
-        for text in group.executor.outputs[: group.count - scenario.faults.of(name)]:
-            power[text] = power.get(text, 0) + group.power
-            nodes[text] = nodes.get(text, 0) + 1
-    return power, nodes
-
-
-def _pairwise(scenario: Scenario) -> bool:
-    """Whether recorded answers have to be compared pair by pair."""
-    return scenario.consensus.tolerant or scenario.faults.answer is not None
-
-
-def _replayed_pairwise(scenario: Scenario, power: dict[str, int], nodes: dict[str, int]) -> Result:
-    """Tally recorded answers of which different ones may match."""
-    election, matching = scenario.election, scenario.consensus.matching or Exact()
-    texts, answer = list(power), scenario.faults.answer
-    ballot = Ballot(
-        np.array([power[text] for text in texts], dtype=np.int64),
-        matching.table(texts),
-        np.array([answer is not None and matching.accepts(answer, text) for text in texts], dtype=np.bool_),
-        texts.index(answer) if answer in power else None,
-    )
-    if scenario.consensus.result == "certify":
-        ends = [(1.0, tolerant.certify(election, ballot))]
-    else:
-        ends = [(power[text] / election.votes, tolerant.propose(election, ballot, i)) for i, text in enumerate(texts)]
-        ends.append((election.byzantine / election.votes, tolerant.propose(election, ballot, None)))
-    outcomes = dict.fromkeys(Outcome, 0.0)
-    missing, sizes = 0.0, np.array([nodes[text] for text in texts])
-    for weight, settled in ends:
-        outcomes[settled.outcome] += weight
-        missing += weight * float(sizes @ ~settled.matched) if settled.outcome == Outcome.agreed else 0.0
-    return exact_result(scenario, outcomes, missing)

@@ -53,14 +53,14 @@ class ExecutorDraws:
         """Whether answers of nodes that can differ are compared."""
         return isinstance(self.verification, Optimistic | SpotCheck) and self.scenario.population.can_differ
 
-    def outcomes(self, stream: Generator, blocks: int) -> Integers:
-        """Outcome of each block, shape (blocks,)."""
+    def draw(self, stream: Generator, blocks: int) -> tuple[Integers, Integers]:
+        """Outcome of each block, and its diverged nodes, which there are none; shape (blocks,) each."""
         if isinstance(self.verification, Proof | Tee):
             forged, refused = self._attested(stream, blocks, self.verification)
         else:
             forged, refused = self._rechecked(stream, blocks)
         honest = np.where(refused, self.ends.refused, self.ends.stands)
-        return np.where(forged, Outcome.wrong_result, honest)
+        return np.where(forged, Outcome.wrong_result, honest), np.zeros(blocks, dtype=np.int64)
 
     def _attested(self, stream: Generator, blocks: int, verification: Proof | Tee) -> tuple[Flags, Flags]:
         """Whether a forged proof passes, and whether there is no valid one."""

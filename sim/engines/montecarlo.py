@@ -20,6 +20,7 @@ import numpy as np
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.tally import NOBODY, Outcome, Verdict, certify, propose
 from sim.engines.executor_draws import ExecutorDraws
+from sim.engines.number_draws import WORK_MAX, NumberDraws, work
 from sim.inference.sampler import Groups, PartitionSampler
 from sim.statistics.counts import Counts, Task
 from sim.statistics.streams import CONTENTS, POSITIONS, cell_stream, first_among, stream_key
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 ENGINE = "montecarlo"
 _WORK_PER_CELL = 8_192  # active blocks of one decision point: a few milliseconds
+_NUMBERS_PER_CELL = 200_000  # comparisons of numbers: some ten milliseconds
 _CELL_BITS_MAX = 29  # NumPy's hypergeometric law takes populations below 1e9
 
 
@@ -71,17 +73,21 @@ class MonteCarlo:
         return PartitionSampler(scenario.population, relevant, workload.requests_per_block, scenario.points_per_request)
 
     @cached_property
-    def _executor(self) -> ExecutorDraws:
-        """Draws blocks where one executor computes and the others check."""
-        return ExecutorDraws(self.scenario)
+    def _whole(self) -> ExecutorDraws | NumberDraws | None:
+        """Draws every block, where one executor computes and the others check, and where answers are numbers."""
+        if self.scenario.numeric:
+            return NumberDraws(self.scenario)
+        return None if self.scenario.replicated else ExecutorDraws(self.scenario)
 
     @cached_property
     def cell_blocks(self) -> int:
         """Blocks in a cell, a power of two: about the same work in every cell."""
-        if self.scenario.replicated:
+        if self._whole is None:
             return self._cell(self.sampler, _CELL_BITS_MAX)
         most = _WORK_PER_CELL.bit_length() - 1  # every block is drawn
-        return self._cell(self._executor.sampler, most) if self._executor.compares else 1 << most
+        if isinstance(self._whole, NumberDraws):
+            return 1 << min(most, (_NUMBERS_PER_CELL // max(work(self.scenario), 1)).bit_length())
+        return self._cell(self._whole.sampler, most) if self._whole.compares else 1 << most
 
     def _cell(self, sampler: PartitionSampler, bits_max: int) -> int:
         population = self.scenario.population
@@ -119,9 +125,9 @@ class MonteCarlo:
             The same for the same task, cell and blocks, wherever it is computed.
         """
         stream = cell_stream(self._key, cell, CONTENTS)
-        if not self.scenario.replicated:
-            ended = np.bincount(self._executor.outcomes(stream, self.cell_blocks)[:blocks], minlength=len(Outcome))
-            return Counts(self.task, blocks, tuple(int(number) for number in ended))
+        if self._whole is not None:
+            drawn = _Blocks(*(column[:blocks] for column in self._whole.draw(stream, self.cell_blocks)))
+            return self._counts(blocks, drawn, np.bincount(drawn.outcome, minlength=len(Outcome)))
         hostile_chance = self.election.byzantine / self.election.votes if self._leads else 0.0
         active = int(stream.binomial(self.cell_blocks, self.sampler.block_rate))
         hostile = int(stream.binomial(self.cell_blocks - active, hostile_chance))
@@ -135,10 +141,13 @@ class MonteCarlo:
             hostile = first_among(self._key, cell, hostile, quiet, within)
             quiet = within
         outcomes = np.bincount(drawn.outcome, minlength=len(Outcome))
-        total = int(drawn.diverged.sum())
-        squares = int((drawn.diverged * drawn.diverged).sum())
         for verdict, number in zip(self._quiet_verdicts, (quiet - hostile, hostile), strict=True):
             outcomes[verdict.outcome[0]] += number
+        return self._counts(blocks, drawn, outcomes)
+
+    def _counts(self, blocks: int, drawn: _Blocks, outcomes: Integers) -> Counts:
+        total = int(drawn.diverged.sum())
+        squares = int((drawn.diverged * drawn.diverged).sum())
         return Counts(self.task, blocks, tuple(int(number) for number in outcomes), total, squares)
 
     @cached_property
@@ -182,4 +191,6 @@ def refusal(scenario: Scenario) -> str | None:
     """Why this engine cannot answer a scenario; None if it can."""
     if scenario.faults.timed:
         return NEEDS_TIME
+    if scenario.numeric and work(scenario) > WORK_MAX:
+        return f"its {scenario.node_count:,} nodes are too many to compare their numbers pair by pair"
     return "recorded answers are the same in every block, so there is nothing to draw" if scenario.recorded else None

@@ -155,7 +155,7 @@ def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: f
 def counted_result(scenario: Scenario, counts: Counts) -> Result:
     """Result of blocks that were simulated and counted."""
     by_outcome = dict(zip(Outcome, counts.outcomes, strict=True))
-    mean = mean_interval(counts.trials, counts.total, counts.total_squares, scenario.population.nodes)
+    mean = mean_interval(counts.trials, counts.total, counts.total_squares, scenario.honest_nodes)
     return Result(
         **_shared(scenario, counts.task.engine),
         blocks=counts.trials,

@@ -1,7 +1,7 @@
 """Executors: what turns a request into an output.
 
 What to use when: `cpu` for a deterministic executor (fixed shapes, fixed reduction order); `gpu` for one that deviates
-at a rate; `recorded` to replay the answers that real nodes gave.
+at a rate; `recorded` to replay the answers that real nodes gave; `numeric` for answers that are numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, Strict
 
-from sim.base.model import FrozenModel, Mistake, dumped
+from sim.base.model import Mistake, dumped
 from sim.base.registry import Registry
 from sim.base.text import has_control_characters
 from sim.inference.arithmetic import Arithmetic, arithmetic_clashes, fill_arithmetic
@@ -21,7 +21,8 @@ from sim.inference.difficulty.base import RATE_MIN, Difficulty
 from sim.inference.difficulty.beta import Beta
 from sim.inference.difficulty.independent import Independent
 from sim.inference.difficulty.near_tie import NearTie
-from sim.statistics.durations import Duration
+from sim.inference.numeric import Numeric
+from sim.inference.timed import Timed
 
 OUTPUT_CHARACTERS_MAX = 10_000
 
@@ -31,29 +32,18 @@ EXECUTORS = Registry(
         "cpu": "sim.inference.executors:Cpu",
         "gpu": "sim.inference.executors:Gpu",
         "recorded": "sim.inference.executors:Recorded",
+        "numeric": "sim.inference.numeric:Numeric",
     },
 )
 
 
-class _Timed(FrozenModel):
-    """What all executors have: the time that a request takes."""
-
-    seconds_per_request: Duration | None = None
-    """Seconds that one inference takes on one device, a number or a law; left out, none."""
-
-    @property
-    def slowed(self) -> float:
-        """How many times longer it takes than `seconds_per_request`."""
-        return 1.0
-
-
-class Cpu(_Timed):
+class Cpu(Timed):
     """Always returns the reference output, the noise-free one."""
 
     kind: Literal["cpu"] = "cpu"
 
 
-class Gpu(_Timed):
+class Gpu(Timed):
     """Returns the reference output, except where its nondeterminism makes it deviate."""
 
     kind: Literal["gpu"] = "gpu"
@@ -99,7 +89,7 @@ class Gpu(_Timed):
         return type(law).model_validate(law.model_dump() | {"rate": rate if rate >= RATE_MIN else 0.0})
 
 
-class Recorded(_Timed):
+class Recorded(Timed):
     """Replays what the nodes of the group answered: the same block, over and over.
 
     Answers are compared as texts. Where some nodes of the group are Byzantine, they are the last ones.
@@ -122,8 +112,8 @@ class Recorded(_Timed):
 
 
 Executor = Annotated[
-    Cpu | Gpu | Recorded,
-    PlainValidator(EXECUTORS.validate, json_schema_input_type=Cpu | Gpu | Recorded),
+    Cpu | Gpu | Recorded | Numeric,
+    PlainValidator(EXECUTORS.validate, json_schema_input_type=Cpu | Gpu | Recorded | Numeric),
     PlainSerializer(dumped),
 ]
 """The executor of a group, chosen by its `kind`."""

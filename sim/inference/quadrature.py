@@ -64,7 +64,7 @@ def hardness_nodes(
     ends = np.array([0.0, 1.0])
     if all(np.ptp(law.deviation_probability(ends)) == 0 for law in laws):  # p falls with u, so it is constant
         return np.array([0.5]), np.array([1.0])
-    points, weights = _legendre()
+    points, weights = legendre()
     width = np.diff(edges)[:, None]
     return (edges[:-1, None] + width * points).ravel(), (width * weights).ravel()
 
@@ -106,6 +106,7 @@ def _refined(one: Difficulty, other: Difficulty, edges: Floats) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _legendre() -> tuple[Floats, Floats]:
+def legendre() -> tuple[Floats, Floats]:
+    """Gauss-Legendre points and weights on [0, 1]."""
     points, weights = np.polynomial.legendre.leggauss(_ORDER)
     return (points + 1) / 2, weights / 2

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sim.base.members import member_mistakes
 from sim.base.model import Mistake
 from sim.base.text import did_you_mean, has_control_characters
+from sim.consensus.matching import Approximate, Median, number_in
 from sim.consensus.verification import Proof, Replicate
 from sim.inference.executors import Gpu, Recorded
+from sim.inference.numeric import Numeric
 from sim.network.latency import Regions
 from sim.scenario.cost import SECONDS_MIN
 
@@ -39,6 +41,9 @@ def group_clashes(groups: Mapping[str, Any], valid: Mapping[str, NodeGroup]) -> 
     recorded = [name for name, group in valid.items() if isinstance(group.executor, Recorded)]
     if recorded and len(recorded) < len(valid):
         yield Mistake(("nodes", recorded[0], "executor", "kind"), "recorded does not mix with cpu or gpu groups")
+    numeric = [name for name, group in valid.items() if isinstance(group.executor, Numeric)]
+    if numeric and len(numeric) < len(valid) and not recorded:
+        yield Mistake(("nodes", numeric[0], "executor", "kind"), "numeric does not mix with cpu or gpu groups")
     yield from _disagreements(valid)
 
 
@@ -120,12 +125,70 @@ def answer_clashes(
     groups, valid, consensus, faults
         As in `vote_clashes`.
     """
-    if len(valid) < len(groups) or any(isinstance(group.executor, Recorded) for group in valid.values()):
+    kinds = {group.executor.kind for group in valid.values()}
+    if len(valid) < len(groups) or "recorded" in kinds:
         return
-    if consensus is not None and consensus.tolerant and consensus.matching is not None:
-        yield Mistake(("consensus", "matching", "kind"), "needs recorded answers", consensus.matching.kind)
+    rule = consensus.matching if consensus is not None and consensus.tolerant else None
+    if rule is not None and "numeric" not in kinds:
+        what = "answers that are numbers" if isinstance(rule, Median | Approximate) else "recorded answers"
+        yield Mistake(("consensus", "matching", "kind"), f"needs {what}", rule.kind)
+    elif rule is not None and not rule.compares_numbers:
+        yield Mistake(("consensus", "matching", "kind"), "does not compare numbers", rule.kind)
     if faults is not None and faults.answer is not None:
         yield Mistake(("faults", "answer"), "needs recorded answers", faults.answer)
+
+
+def number_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], fields: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Yield what does not go with answers that are numbers, or without them.
+
+    Parameters
+    ----------
+    groups, valid
+        As in `group_clashes`.
+    fields
+        Parts of the scenario that validated.
+    """
+    if len(valid) < len(groups):
+        return
+    consensus, workload, faults = (fields.get(key) for key in ("consensus", "workload", "faults"))
+    if not any(isinstance(group.executor, Numeric) for group in valid.values()):
+        if workload is not None and workload.true_value is not None:
+            yield Mistake(("workload", "true_value"), "needs numeric executors", workload.true_value)
+        if faults is not None and faults.shift is not None:
+            yield Mistake(
+                ("faults", "shift"), "needs numeric executors (recorded ones have faults.answer)", faults.shift
+            )
+    elif workload is not None and workload.requests_per_block > 1:
+        message = "must be 1 where answers are numbers: a block carries one number"
+        yield Mistake(("workload", "requests_per_block"), message, workload.requests_per_block)
+    yield from _aggregate_clashes(valid, consensus)
+
+
+def _aggregate_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus | None) -> Iterator[Mistake]:
+    """Yield why numbers cannot be brought together before the vote."""
+    rule = consensus.matching if consensus else None
+    if consensus is None or not isinstance(rule, Median | Approximate):
+        return
+    for name, group in valid.items():
+        outputs = group.executor.outputs if isinstance(group.executor, Recorded) else ()
+        for index, text in enumerate(outputs):
+            if number_in(text) is None:
+                message = f"must be a number where matching is {rule.kind}"
+                yield Mistake(("nodes", name, "executor", "outputs", index), message, text)
+    if not isinstance(rule, Approximate):
+        return
+    for name, group in valid.items():
+        if group.power > 1:
+            yield Mistake(("nodes", name, "power"), "must be 1 in approximate agreement", group.power)
+    votes = sum(group.count * group.power for group in valid.values())
+    faults = consensus.faults_tolerated(votes)
+    if votes <= 3 * faults:
+        message = (
+            f"must be at most 1/3: approximate agreement of {votes} nodes tolerates {faults} faults only if n > 3f"
+        )
+        yield Mistake(("consensus", "fault_threshold"), message)
 
 
 def verification_clashes(
@@ -142,8 +205,9 @@ def verification_clashes(
     """
     if len(valid) < len(groups) or verification is None or isinstance(verification, Replicate):
         return
-    if any(isinstance(group.executor, Recorded) for group in valid.values()):
-        yield Mistake(("verification", "kind"), "must be replicate where answers are recorded", verification.kind)
+    if any(isinstance(group.executor, Recorded | Numeric) for group in valid.values()):
+        message = "must be replicate where answers are recorded, or numbers"
+        yield Mistake(("verification", "kind"), message, verification.kind)
     nodes = sum(group.count for group in valid.values())
     for key, most in (("provers", nodes), ("watchers", nodes - 1), ("checkers", nodes - 1)):
         number = getattr(verification, key, None)

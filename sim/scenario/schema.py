@@ -19,10 +19,18 @@ from sim.consensus.faults import Faults
 from sim.consensus.rules import Consensus
 from sim.consensus.tally import Election
 from sim.consensus.verification import Replicate, Verification
-from sim.inference.executors import Executor, Gpu, Recorded
+from sim.inference.executors import Cpu, Executor, Gpu, Recorded
+from sim.inference.numeric import NumberGroup, Numeric
 from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
-from sim.scenario.checks import answer_clashes, group_clashes, network_clashes, verification_clashes, vote_clashes
+from sim.scenario.checks import (
+    answer_clashes,
+    group_clashes,
+    network_clashes,
+    number_clashes,
+    verification_clashes,
+    vote_clashes,
+)
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
@@ -93,6 +101,8 @@ class Workload(FrozenModel):
     """Output tokens of a request; they matter where a rate is `per: token`."""
     model: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None
     """A model of the catalog: fills in tokens, and with `hardware` or `platform` how long a request takes."""
+    true_value: Annotated[float, Field(ge=-1e100, le=1e100)] | None = None
+    """What a noise-free node would answer, where answers are numbers; left out, 0."""
 
 
 class Run(FrozenModel):
@@ -159,6 +169,7 @@ class Scenario(FrozenModel):
             yield from vote_clashes(groups, valid, fields.get("consensus"), fields.get("faults"), NODES_MAX)
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
             yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
+            yield from number_clashes(groups, valid, fields)
             yield from verification_clashes(groups, valid, fields.get("verification"))
 
     @cached_property
@@ -230,8 +241,27 @@ class Scenario(FrozenModel):
         return [
             (name, HonestGroup(group.count - self.faults.of(name), group.power, group.noise_class, group.executor))
             for name, group in sorted(self.nodes.items())
-            if not isinstance(group.executor, Recorded)
+            if isinstance(group.executor, Cpu | Gpu)
         ]
+
+    @property
+    def honest_nodes(self) -> int:
+        """Number of nodes that are not Byzantine."""
+        return sum(group.count - self.faults.of(name) for name, group in self.nodes.items())
+
+    @property
+    def number_groups(self) -> list[NumberGroup]:
+        """Honest nodes of each group that answers with numbers, in the order of the groups' names."""
+        return [
+            NumberGroup(group.count - self.faults.of(name), group.power, group.hardware, group.executor)
+            for name, group in sorted(self.nodes.items())
+            if isinstance(group.executor, Numeric)
+        ]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether answers are numbers that are drawn."""
+        return any(isinstance(group.executor, Numeric) for group in self.nodes.values())
 
     @property
     def replicated(self) -> bool:

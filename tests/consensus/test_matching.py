@@ -78,7 +78,10 @@ def test_meaning_need_not_be_transitive() -> None:
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        ({"kind": "exakt"}, "must be one of exact, equivalence, tolerance, semantic; did you mean exact?"),
+        (
+            {"kind": "exakt"},
+            "must be one of exact, equivalence, tolerance, semantic, median, approximate; did you mean exact?",
+        ),
         ({"kind": "equivalence", "transform": "round"}, "is required with transform round, and only there"),
         ({"kind": "equivalence", "digits": 2}, "is required with transform round, and only there"),
         ({"kind": "tolerance", "absolute": -1.0}, "greater than or equal to 0"),

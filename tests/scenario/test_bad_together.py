@@ -153,3 +153,68 @@ def _stderr(hash_seed: str) -> str:
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
     command = [sys.executable, "-m", "sim", "run", FILE]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stderr
+
+
+NUMBERS = """\
+nodes:
+  a: {count: 7, executor: {kind: numeric, node_noise: 0.1}}
+consensus: {matching: {kind: tolerance, absolute: 1}}
+"""
+CLASHES = [
+    (
+        "kind: numeric, node_noise: 0.1}}",
+        "kind: numeric}}\n  b: {count: 1, executor: {kind: cpu}}",
+        "2:34: nodes.a.executor.kind: | numeric does not mix with cpu or gpu groups",
+    ),
+    ("kind: tolerance, absolute: 1", "kind: equivalence", "3:30: consensus.matching.kind: | does not compare numbers"),
+    ("numeric, node_noise: 0.1", "cpu", "3:30: consensus.matching.kind: | needs recorded answers (got 'tolerance')"),
+    (
+        "tolerance, absolute: 1}}",
+        "exact}}\nfaults: {behaviour: collude, answer: x}",
+        "4:38: faults.answer: | needs recorded answers",
+    ),
+    (
+        "absolute: 1}}",
+        "absolute: 1}}\nworkload: {requests_per_block: 2}",
+        "4:32: workload.requests_per_block: | must be 1 where answers are numbers",
+    ),
+    (
+        "absolute: 1}}",
+        "absolute: 1}}\nverification: {kind: spot_check}",
+        "4:22: verification.kind: | must be replicate where answers are recorded, or numbers",
+    ),
+    ("node_noise: 0.1", "node_noise: -1", "2:55: nodes.a.executor.node_noise: | must be at least 0 (got -1)"),
+    (
+        "node_noise: 0.1",
+        "noise: cauchy",
+        "2:50: nodes.a.executor.noise: | must be one of gaussian, laplace, uniform (got 'cauchy')",
+    ),
+    (
+        "tolerance, absolute: 1}",
+        "approximate}, fault_threshold: 49 %",
+        "3:61: consensus.fault_threshold: | must be at most 1/3: approximate agreement of 7 nodes tolerates 3 faults",
+    ),
+    (
+        "absolute: 1}}",
+        "absolute: 1}}\nfaults: {behaviour: silent, shift: 1}",
+        "4:36: faults.shift: | goes with behaviour collude (it is silent)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told"), CLASHES)
+def test_what_does_not_go_with_numbers_is_told(
+    old: str, new: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuses(edited(old, new, NUMBERS), (told,), capsys)
+
+
+def test_settings_of_numbers_need_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    text = TWO + "workload: {true_value: 3}\nfaults: {behaviour: collude, shift: 3}\n"
+    told = ("4:24: workload.true_value: | needs numeric executors", "5:37: faults.shift: | needs numeric executors")
+    refuses(text, told, capsys)
+
+
+def test_approximate_agreement_is_for_equal_votes(capsys: pytest.CaptureFixture[str]) -> None:
+    text = edited("count: 7", "count: 7, power: 2", edited("tolerance, absolute: 1", "approximate", NUMBERS))
+    refuses(text, ("2:24: nodes.a.power: | must be 1 in approximate agreement (got 2)",), capsys)
