@@ -124,8 +124,8 @@ def certify(election: Election, numbers: Numbers) -> Ended:
     """Tally blocks in which every node votes for every number that it accepts."""
     if not numbers.values.shape[1]:
         return _nobody(election, numbers, tally.certify(election, np.zeros((1, 1), dtype=np.int64)).outcome[0])
-    if election.behaviour in BOOSTED:
-        return _one_by_one(numbers, lambda ballot, _: tolerant.certify(election, ballot), None)
+    if _joins_honest(election, numbers):
+        return _one_by_one(election, numbers, lambda ballot, _: tolerant.certify(election, ballot), None)
     blocks = np.arange(len(numbers.values))
     won = numbers.support >= election.quorum
     forked = (won[:, :, None] & won[:, None, :] & ~numbers.pairs).any(axis=(1, 2))
@@ -158,22 +158,26 @@ def propose(election: Election, numbers: Numbers, leader: Integers) -> Ended:
     if not len(numbers.power):
         verdict = tally.propose(election, np.zeros((1, 1), dtype=np.int64), np.array([election.votes - 1]))
         return _nobody(election, numbers, verdict.outcome[0])
-    if election.behaviour in BOOSTED:
-        return _one_by_one(numbers, lambda ballot, who: tolerant.propose(election, ballot, who), (column, honest))
+    if _joins_honest(election, numbers):
+        leaders = (column, honest)
+        return _one_by_one(election, numbers, lambda ballot, who: tolerant.propose(election, ballot, who), leaders)
     blocks = np.arange(len(numbers.values))
     proposed = numbers.values[blocks, np.minimum(column, len(numbers.power) - 1)]
     accepts = numbers.accepts(proposed)
-    votes = accepts @ numbers.power
-    if election.behaviour == "collude":
-        votes = votes + np.where(proposed == numbers.forged, election.byzantine, 0)
     forged, accepted = _forged(election, numbers)
     if election.behaviour != "collude":
         accepted = np.zeros_like(accepted)
-    won = np.where(honest, votes >= election.quorum, accepted)
+    won = np.where(honest, accepts @ numbers.power >= election.quorum, accepted)
     good = honest | numbers.harmless(numbers.everywhere)
     outcome = np.where(won, np.where(good, Outcome.agreed, Outcome.wrong_result), Outcome.no_quorum)
     matched = np.where(honest[:, None], accepts, forged) & (outcome == Outcome.agreed)[:, None]
     return Ended(outcome, matched, accepted)
+
+
+def _joins_honest(election: Election, numbers: Numbers) -> bool:
+    """Whether Byzantine nodes vote for numbers that honest nodes gave."""
+    same = election.behaviour == "collude" and bool((numbers.values == numbers.forged).any())
+    return same or election.behaviour in BOOSTED
 
 
 def _forged(election: Election, numbers: Numbers) -> tuple[Flags, Flags]:
@@ -193,12 +197,16 @@ def _nobody(election: Election, numbers: Numbers, outcome: int) -> Ended:
 
 
 def _one_by_one(
+    election: Election,
     numbers: Numbers,
     settle: Callable[[tolerant.Ballot, int | None], tolerant.Settled],
     leaders: tuple[Integers, Flags] | None,
 ) -> Ended:
-    """Tally block by block, where Byzantine nodes choose among honest answers."""
+    """Tally block by block."""
     blocks, honest = numbers.values.shape
+    collude = election.behaviour == "collude"
+    taken, accepted = _forged(election, numbers)
+    harmless = numbers.harmless(numbers.everywhere) & collude
     outcome, matched = np.empty(blocks, dtype=np.int64), np.zeros((blocks, honest), dtype=np.bool_)
     for block, values in enumerate(numbers.values):
         different, first, answer = np.unique(values, return_index=True, return_inverse=True)
@@ -208,10 +216,10 @@ def _one_by_one(
         known = different[order]
         power = np.zeros(len(known), dtype=np.int64)
         np.add.at(power, rank[answer], numbers.power)
-        ballot = tolerant.Ballot(
-            power, numbers.rule.alike(known[:, None], known[None, :]), np.zeros(len(known), dtype=np.bool_)
-        )
+        pairs = numbers.rule.alike(known[:, None], known[None, :])
+        same = next(iter(np.flatnonzero((known == numbers.forged) & collude).tolist()), None)
+        ballot = tolerant.Ballot(power, pairs, taken[block, first[order]], same, bool(harmless[block]))
         who = int(rank[answer[leaders[0][block]]]) if leaders and leaders[1][block] else None
         settled = settle(ballot, who)
         outcome[block], matched[block] = settled.outcome, settled.matched[rank[answer]]
-    return Ended(outcome, matched, np.zeros(blocks, dtype=np.bool_))
+    return Ended(outcome, matched, accepted & collude)
