@@ -21,7 +21,7 @@ The whole public API. Read a scenario, run it, look at the result::
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
 `Replicate`, `Proof`, `Optimistic`, `SpotCheck`, `Tee`      how results are verified
 `Exact`, `Equivalence`, `Semantic`                  matching rules: which answers count as the same
-`Tolerance`, `Median`, `Approximate`                those for answers that are numbers
+`Tolerance`, `Median`, `Approximate`, `Margin`      those for numbers, and for tokens that nearly tie
 `SplitquorumError`  what a user can mend: `ScenarioError`, `EngineError`
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
     from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
-    from sim.consensus.matching import Approximate, Equivalence, Exact, Median, Semantic, Tolerance
+    from sim.consensus.matching import Approximate, Equivalence, Exact, Margin, Median, Semantic, Tolerance
     from sim.consensus.rules import Consensus
     from sim.consensus.timeouts import Timeouts
     from sim.consensus.verification import Optimistic, Proof, Replicate, SpotCheck, Tee
@@ -73,6 +73,7 @@ _WHERE = {
     "Faults": "sim.consensus.faults",
     "Gpu": "sim.inference.executors",
     "Independent": "sim.inference.difficulty.independent",
+    "Margin": "sim.consensus.matching",
     "Mean": "sim.engines.result",
     "Median": "sim.consensus.matching",
     "NearTie": "sim.inference.difficulty.near_tie",
@@ -122,6 +123,7 @@ __all__ = [
     "Faults",
     "Gpu",
     "Independent",
+    "Margin",
     "Mean",
     "Median",
     "NearTie",

@@ -73,6 +73,9 @@ class Faults(FrozenModel):
     shift: Annotated[float, Field(ge=-1e100, le=1e100)] | None = None
     """How far the number of colluding nodes is off the true value, where answers are numbers; left out, so far that no
     rule accepts it."""
+    noise: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    """Noise of the cheaper model that colluding nodes run, in that of honest ones, where matching is margin; left out,
+    they post what nobody accepts."""
     delay: Duration | None = None
     """By how many seconds `delay` holds back each message of a Byzantine node, a number or a law."""
     crashes: Annotated[tuple[Crash, ...], Field(strict=False, max_length=10_000)] | None = None
@@ -87,7 +90,7 @@ class Faults(FrozenModel):
             yield Mistake(("delay",), "is required where behaviour is delay: by how many seconds")
         elif not late and "behaviour" in fields and data.get("delay") is not None:
             yield Mistake(("delay",), f"goes with behaviour delay (it is {fields['behaviour']})")
-        for key in ("answer", "shift"):
+        for key in ("answer", "shift", "noise"):
             if data.get(key) is not None and fields.get("behaviour", "collude") != "collude":
                 yield Mistake((key,), f"goes with behaviour collude (it is {fields['behaviour']})")
         if has_control_characters(fields.get("answer") or "", allow="\n\t"):

@@ -2,7 +2,7 @@
 
 What to use when: `exact` compares answers as they are; `equivalence` compares them after a transform (the parsed
 answer, canonical JSON, rounded numbers, words without punctuation); `tolerance` takes numbers within a bound of the
-proposed one; `semantic` takes texts whose embeddings have at least a cosine.
+proposed one; `semantic` takes texts whose embeddings have at least a cosine; `margin` takes tokens that nearly tie.
 
 Numbers can be brought together before the vote: `median` puts the median of all reports to the vote, as oracles do;
 `approximate` lets nodes average over rounds, each without what could be false, and then compares within the bound.
@@ -42,6 +42,7 @@ MATCHINGS = Registry(
         "semantic": "sim.consensus.matching:Semantic",
         "median": "sim.consensus.matching:Median",
         "approximate": "sim.consensus.matching:Approximate",
+        "margin": "sim.consensus.matching:Margin",
     },
     group="sim.matching",
 )
@@ -213,6 +214,24 @@ class Approximate(Within):
     """Rounds of averaging before the vote."""
 
 
+class Margin(Matching):
+    """Nodes check the tokens that a leader posts, and accept those that are nearly as good as their own best.
+
+    Each runs the model once over the posted tokens (teacher forcing), as checks of logits and activations do: a token
+    that falls below its best one by less than the gap is accepted either way. Who accepts is told in
+    `sim.inference.forcing`. Byzantine nodes that amplify keep silent; those that equivocate vote for whatever an honest
+    leader posts, and post what an honest node would.
+    """
+
+    kind: Literal["margin"] = "margin"
+    gap: Annotated[float, Field(ge=0, le=1e3)]
+    """Largest difference of two tokens that counts as a tie, in standard deviations of a node's noise; 0: none."""
+
+    def accepts(self, proposed: str, computed: str) -> bool:
+        """Equality: texts have no margins."""
+        return proposed == computed
+
+
 class Semantic(Matching):
     """Texts match where the cosine of their embeddings reaches a threshold; the cosines are given."""
 
@@ -267,7 +286,7 @@ AnyMatching = Annotated[
     Matching,
     PlainValidator(
         MATCHINGS.validate,
-        json_schema_input_type=Exact | Equivalence | Tolerance | Median | Approximate | Semantic,
+        json_schema_input_type=Exact | Equivalence | Tolerance | Median | Approximate | Semantic | Margin,
     ),
     PlainSerializer(dumped),
 ]

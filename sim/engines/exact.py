@@ -12,8 +12,9 @@ import math
 from typing import TYPE_CHECKING
 
 from sim.consensus.faults import NEEDS_TIME
+from sim.consensus.matching import Margin
 from sim.consensus.tally import BOOSTED, Election, Outcome
-from sim.engines import executor_exact, number_exact, replay
+from sim.engines import executor_exact, margin_exact, number_exact, replay
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
@@ -49,6 +50,8 @@ def refusal(scenario: Scenario) -> str | None:
         return executor_exact.obstacle(scenario)
     if scenario.numeric and not scenario.faults.timed:
         return number_exact.obstacle(scenario)
+    if isinstance(scenario.consensus.matching, Margin) and not scenario.faults.timed:
+        return margin_exact.obstacle(scenario)
     return next(_obstacles(scenario), None)
 
 
@@ -97,6 +100,8 @@ def run_exact(scenario: Scenario) -> Result:
         return executor_exact.run_with_executor(scenario)
     if scenario.numeric:
         return number_exact.run_numbers(scenario)
+    if isinstance(scenario.consensus.matching, Margin):
+        return margin_exact.run_margin(scenario)
     election, population = scenario.election, scenario.population
     need = _need(election)
     if population.power < need:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sim.consensus.faults import NEEDS_TIME
+from sim.consensus.matching import Margin
 from sim.consensus.tally import NOBODY, Outcome, Verdict, certify, propose
 from sim.engines.executor_draws import ExecutorDraws
+from sim.engines.margin_draws import MarginDraws
 from sim.engines.number_draws import WORK_MAX, NumberDraws, work
 from sim.inference.sampler import Groups, PartitionSampler
 from sim.statistics.counts import Counts, Task
@@ -73,10 +75,12 @@ class MonteCarlo:
         return PartitionSampler(scenario.population, relevant, workload.requests_per_block, scenario.points_per_request)
 
     @cached_property
-    def _whole(self) -> ExecutorDraws | NumberDraws | None:
-        """Draws every block, where one executor computes and the others check, and where answers are numbers."""
+    def _whole(self) -> ExecutorDraws | NumberDraws | MarginDraws | None:
+        """Draws every block, where nodes do more than vote on what they computed."""
         if self.scenario.numeric:
             return NumberDraws(self.scenario)
+        if isinstance(self.scenario.consensus.matching, Margin):
+            return MarginDraws(self.scenario)
         return None if self.scenario.replicated else ExecutorDraws(self.scenario)
 
     @cached_property
@@ -85,8 +89,8 @@ class MonteCarlo:
         if self._whole is None:
             return self._cell(self.sampler, _CELL_BITS_MAX)
         most = _WORK_PER_CELL.bit_length() - 1  # every block is drawn
-        if isinstance(self._whole, NumberDraws):
-            return 1 << min(most, (_NUMBERS_PER_CELL // max(work(self.scenario), 1)).bit_length())
+        if isinstance(self._whole, NumberDraws | MarginDraws):
+            return 1 << min(most, int(_NUMBERS_PER_CELL // max(self._whole.work, 1)).bit_length())
         return self._cell(self._whole.sampler, most) if self._whole.compares else 1 << most
 
     def _cell(self, sampler: PartitionSampler, bits_max: int) -> int:

@@ -40,6 +40,11 @@ class NumberDraws:
         self.true_value = scenario.workload.true_value or 0.0
         self.sampler = NumberSampler(scenario.number_groups, self.true_value)
 
+    @property
+    def work(self) -> int:
+        """Comparisons of a block."""
+        return work(self.scenario)
+
     @cached_property
     def forged(self) -> float:
         """What colluding nodes answer."""

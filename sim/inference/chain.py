@@ -89,11 +89,31 @@ def after(population: Population, threshold: int, points: int) -> Moments:
     lattice = Lattice(population, threshold)
     step = agreement(population, threshold)
     alive = lattice.power >= threshold
+    return _moments(lattice, alive, *repeated(alive, step, points))
+
+
+def repeated(alive: NDArray[np.bool_], step: Agreement, points: int) -> tuple[Floats, float]:
+    """Law of an exchangeable group after a number of decision points, from its law after one.
+
+    Parameters
+    ----------
+    alive
+        Which compositions of the group count.
+    step
+        Law of the group of all after one point.
+    points
+        Decision points, at least 1.
+
+    Returns
+    -------
+    mass : Floats
+        Probability of each composition that counts, in order.
+    lost : float
+        Probability of all others.
+    """
     if points == 1:
-        return _moments(lattice, alive, step.mass[alive], step.lost)
-    one, lost = _transitions(alive, step)
-    mass, gone = _stepped(one, lost, points)
-    return _moments(lattice, alive, mass, gone)
+        return step.mass[alive], step.lost
+    return _stepped(*_transitions(alive, step), points)
 
 
 def _stepped(one: Floats, lost: Floats, points: int) -> tuple[Floats, float]:

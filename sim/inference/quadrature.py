@@ -64,6 +64,11 @@ def hardness_nodes(
     ends = np.array([0.0, 1.0])
     if all(np.ptp(law.deviation_probability(ends)) == 0 for law in laws):  # p falls with u, so it is constant
         return np.array([0.5]), np.array([1.0])
+    return panels(edges)
+
+
+def panels(edges: Floats) -> tuple[Floats, Floats]:
+    """Points and weights on panels with the given edges, rising; shape (K,) each."""
     points, weights = legendre()
     width = np.diff(edges)[:, None]
     return (edges[:-1, None] + width * points).ravel(), (width * weights).ravel()

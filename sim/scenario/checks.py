@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sim.base.members import member_mistakes
 from sim.base.model import Mistake
 from sim.base.text import did_you_mean, has_control_characters
-from sim.consensus.matching import Approximate, Median, number_in
+from sim.consensus.matching import Approximate, Exact, Margin, Median, number_in
 from sim.consensus.verification import Proof, Replicate
+from sim.inference.difficulty.near_tie import NearTie
 from sim.inference.executors import Gpu, Recorded
 from sim.inference.numeric import Numeric
 from sim.network.latency import Regions
@@ -17,6 +18,7 @@ from sim.scenario.cost import SECONDS_MIN
 
 if TYPE_CHECKING:
     from sim.consensus.faults import Faults
+    from sim.consensus.matching import Matching
     from sim.consensus.rules import Consensus
     from sim.network.schema import Network
     from sim.scenario.schema import NodeGroup
@@ -129,13 +131,34 @@ def answer_clashes(
     if len(valid) < len(groups) or "recorded" in kinds:
         return
     rule = consensus.matching if consensus is not None and consensus.tolerant else None
-    if rule is not None and "numeric" not in kinds:
+    if isinstance(rule, Margin):
+        yield from _margin_clashes(valid, consensus)
+    elif rule is not None and "numeric" not in kinds:
         what = "answers that are numbers" if isinstance(rule, Median | Approximate) else "recorded answers"
         yield Mistake(("consensus", "matching", "kind"), f"needs {what}", rule.kind)
     elif rule is not None and not rule.compares_numbers:
         yield Mistake(("consensus", "matching", "kind"), "does not compare numbers", rule.kind)
     if faults is not None and faults.answer is not None:
         yield Mistake(("faults", "answer"), "needs recorded answers", faults.answer)
+
+
+def _margin_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus | None) -> Iterator[Mistake]:
+    """Yield why posted tokens cannot be checked by their margins."""
+    if consensus is not None and consensus.result != "propose":
+        yield Mistake(("consensus", "result"), "must be propose where matching is margin", consensus.result)
+    first: Any = None
+    for name, group in valid.items():
+        law = group.executor.law if isinstance(group.executor, Gpu) else None
+        path = ("nodes", name)
+        if not isinstance(law, NearTie) or not law.rate or law.shared_noise or law.alternatives:
+            message = (
+                "must be gpu with near ties, a rate, noise of its own and one wrong answer, where matching is margin"
+            )
+            yield Mistake((*path, "executor"), message)
+        elif law != (first := first or law):
+            yield Mistake((*path, *_LAW), "must be the same in all groups where matching is margin")
+        if group.power > 1:
+            yield Mistake((*path, "power"), "must be 1 where matching is margin", group.power)
 
 
 def number_clashes(
@@ -153,6 +176,8 @@ def number_clashes(
     if len(valid) < len(groups):
         return
     consensus, workload, faults = (fields.get(key) for key in ("consensus", "workload", "faults"))
+    if faults is not None and faults.noise is not None and not (consensus and isinstance(consensus.matching, Margin)):
+        yield Mistake(("faults", "noise"), "needs consensus.matching of kind margin", faults.noise)
     if not any(isinstance(group.executor, Numeric) for group in valid.values()):
         if workload is not None and workload.true_value is not None:
             yield Mistake(("workload", "true_value"), "needs numeric executors", workload.true_value)
@@ -192,7 +217,7 @@ def _aggregate_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus | No
 
 
 def verification_clashes(
-    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], verification: Any
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], verification: Any, rule: Matching | None
 ) -> Iterator[Mistake]:
     """Yield what is wrong with how results are verified, given the nodes.
 
@@ -202,12 +227,16 @@ def verification_clashes(
         As in `group_clashes`.
     verification
         None where it is absent or did not validate.
+    rule
+        How results are matched; None where that is absent or did not validate.
     """
     if len(valid) < len(groups) or verification is None or isinstance(verification, Replicate):
         return
     if any(isinstance(group.executor, Recorded | Numeric) for group in valid.values()):
         message = "must be replicate where answers are recorded, or numbers"
         yield Mistake(("verification", "kind"), message, verification.kind)
+    elif rule is not None and not isinstance(rule, Exact):
+        yield Mistake(("consensus", "matching", "kind"), "goes with verification replicate", rule.kind)
     nodes = sum(group.count for group in valid.values())
     for key, most in (("provers", nodes), ("watchers", nodes - 1), ("checkers", nodes - 1)):
         number = getattr(verification, key, None)

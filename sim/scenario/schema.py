@@ -170,7 +170,8 @@ class Scenario(FrozenModel):
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
             yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
             yield from number_clashes(groups, valid, fields)
-            yield from verification_clashes(groups, valid, fields.get("verification"))
+            rule = fields["consensus"].matching if "consensus" in fields else None
+            yield from verification_clashes(groups, valid, fields.get("verification"), rule)
 
     @cached_property
     def scenario_id(self) -> str:

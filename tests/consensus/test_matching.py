@@ -80,7 +80,7 @@ def test_meaning_need_not_be_transitive() -> None:
     [
         (
             {"kind": "exakt"},
-            "must be one of exact, equivalence, tolerance, semantic, median, approximate; did you mean exact?",
+            "must be one of exact, equivalence, tolerance, semantic, median, approximate, margin; did you mean exact?",
         ),
         ({"kind": "equivalence", "transform": "round"}, "is required with transform round, and only there"),
         ({"kind": "equivalence", "digits": 2}, "is required with transform round, and only there"),

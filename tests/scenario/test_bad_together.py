@@ -218,3 +218,43 @@ def test_settings_of_numbers_need_numbers(capsys: pytest.CaptureFixture[str]) ->
 def test_approximate_agreement_is_for_equal_votes(capsys: pytest.CaptureFixture[str]) -> None:
     text = edited("count: 7", "count: 7, power: 2", edited("tolerance, absolute: 1", "approximate", NUMBERS))
     refuses(text, ("2:24: nodes.a.power: | must be 1 in approximate agreement (got 2)",), capsys)
+
+
+MARGIN = """\
+nodes:
+  a: {count: 4, executor: {kind: gpu, nondeterminism: {rate: 0.1}}}
+consensus: {result: propose, matching: {kind: margin, gap: 1}}
+"""
+WHERE = "must be gpu with near ties, a rate, noise of its own and one wrong answer, where matching is margin"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("propose", "certify", "3:21: consensus.result: | must be propose where matching is margin (got 'certify')"),
+        ("rate: 0.1", "rate: 0", f"2:17: nodes.a.executor: | {WHERE}"),
+        ("rate: 0.1", "rate: 0.1, shared_noise: 1", f"2:17: nodes.a.executor: | {WHERE}"),
+        ("rate: 0.1", "rate: 0.1, difficulty: independent", f"2:17: nodes.a.executor: | {WHERE}"),
+        ("count: 4", "count: 4, power: 2", "2:24: nodes.a.power: | must be 1 where matching is margin (got 2)"),
+        (
+            "consensus:",
+            "  b: {count: 1, executor: {kind: gpu, nondeterminism: {rate: 0.2}}}\nconsensus:",
+            "3:39: nodes.b.executor.nondeterminism: | must be the same in all groups where matching is margin",
+        ),
+        (
+            "kind: margin, gap: 1}}",
+            "kind: exact}}\nfaults: {behaviour: collude, noise: 3}",
+            "4:37: faults.noise: | needs consensus.matching of kind margin (got 3.0)",
+        ),
+        (
+            "gap: 1}}",
+            "gap: 1}}\nverification: {kind: proof}",
+            "3:47: consensus.matching.kind: | goes with verification replicate (got 'margin')",
+        ),
+        ("gap: 1", "gap: -1", "3:60: consensus.matching.gap: | must be at least 0 (got -1)"),
+    ],
+)
+def test_what_does_not_go_with_margins_is_told(
+    old: str, new: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuses(edited(old, new, MARGIN), (told,), capsys)

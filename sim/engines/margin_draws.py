@@ -1,0 +1,83 @@
+"""Draws blocks in which nodes check posted tokens by their margins (see `sim.inference.forcing`).
+
+Only decision points whose margin is small enough to matter to anyone are drawn: beyond 38 standard deviations a normal
+tail is zero in double precision.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from sim.consensus.tally import BOOSTED, Outcome
+from sim.engines.margin_exact import law_of
+from sim.inference.forcing import SIGMA_MAX
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from sim.consensus.matching import Margin
+    from sim.scenario.schema import Scenario
+
+    Integers = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+
+class MarginDraws:
+    """Draws how blocks end.
+
+    Parameters
+    ----------
+    scenario
+        A validated scenario whose matching is margin.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, self.election = scenario, scenario.election
+        self.honest = scenario.honest_nodes
+        self.gap = cast("Margin", scenario.consensus.matching).gap
+        self.cheaper = scenario.faults.noise
+
+    @cached_property
+    def widest(self) -> float:
+        """Hardness up to which a margin can matter."""
+        reach = self.gap + SIGMA_MAX * max(1.0, self.cheaper or 0.0)
+        return min(reach / law_of(self.scenario).margin_max, 1.0)
+
+    @property
+    def work(self) -> float:
+        """Numbers drawn for a block, about."""
+        return (1 + self.scenario.points * self.widest) * (self.honest + 1)
+
+    def draw(self, stream: Generator, blocks: int) -> tuple[Integers, Integers]:
+        """Outcome of each block, and its honest nodes that reject what is agreed; shape (blocks,) each."""
+        election = self.election
+        led = stream.integers(0, election.votes, size=blocks) >= self.honest
+        rows = stream.binomial(self.scenario.points, self.widest, size=blocks)
+        accepts, same = self._checked(stream, np.repeat(np.arange(blocks), rows), led)
+        helps = election.behaviour == "equivocate" and self.honest > 0
+        cheap = election.behaviour == "collude" and self.cheaper is not None
+        if not helps and not cheap:
+            accepts[led] = False
+        accepts[~led, :1] = True  # the leader, of honest ones the first, accepts its own
+        boost = np.where(led, election.behaviour in {"collude", *BOOSTED}, helps)
+        won = accepts.sum(axis=1) + boost * election.byzantine >= election.quorum
+        fair = ~led | helps | (same.any(axis=1) & cheap)
+        outcome = np.where(won, np.where(fair, Outcome.agreed, Outcome.wrong_result), Outcome.no_quorum)
+        return outcome, np.where(outcome == Outcome.agreed, self.honest - accepts.sum(axis=1), 0)
+
+    def _checked(self, stream: Generator, block: Integers, led: Flags) -> tuple[Flags, Flags]:
+        """Which honest nodes accept all that is posted, and which would have posted the same; shape (blocks, h)."""
+        margin = law_of(self.scenario).margin_max * self.widest * stream.random(len(block))
+        noise = np.where(led[block] & (self.election.behaviour == "collude"), self.cheaper or 0.0, 1.0)
+        second = noise * stream.standard_normal(len(block)) > margin
+        seen = margin[:, None] - stream.standard_normal((len(block), self.honest))  # by how much the best one leads
+        posted = np.where(second[:, None], -seen, seen)  # by how much the posted one leads
+        accepts, same = (np.ones((len(led), self.honest), dtype=np.bool_) for _ in range(2))
+        np.logical_and.at(accepts, block, posted >= -self.gap)
+        np.logical_and.at(same, block, posted >= 0)
+        return accepts, same
