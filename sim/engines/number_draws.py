@@ -53,16 +53,22 @@ class NumberDraws:
 
     def draw(self, stream: Generator, blocks: int) -> tuple[Integers, Integers]:
         """Outcome of each block, and its honest nodes that do not accept what is agreed; shape (blocks,) each."""
-        ended = self.ended(stream, blocks)
+        votes = self.scenario.election.votes
+        values = self.sampler.draw(stream, blocks)
+        leads = self.scenario.consensus.result == "propose"
+        ended = self._settled(values, stream.integers(0, votes, size=blocks) if leads else None)
         missing = ended.matched.shape[1] - ended.matched.sum(axis=1)
         return ended.outcome, np.where(ended.matched.any(axis=1), missing, 0)
 
-    def ended(self, stream: Generator, blocks: int) -> Ended:
-        """How blocks end."""
-        values = self.sampler.draw(stream, blocks)
-        leader = None
-        if self.scenario.consensus.result == "propose":
-            leader = stream.integers(0, self.scenario.election.votes, size=blocks)
+    def led(self, stream: Generator, blocks: int, *, hostile: bool) -> Ended:
+        """How blocks end whose leader, where there is one, is a Byzantine node, or an honest one."""
+        values, honest = self.sampler.draw(stream, blocks), int(self.sampler.power.sum())
+        leader = stream.integers(0, max(honest, 1), size=blocks)
+        if hostile:
+            leader = np.full(blocks, self.scenario.election.votes - 1)
+        return self._settled(values, leader if self.scenario.consensus.result == "propose" else None)
+
+    def _settled(self, values: Floats, leader: Integers | None) -> Ended:
         return settled(self.scenario, Numbers(values, self.sampler.power, self.rule, self.forged), leader)
 
 

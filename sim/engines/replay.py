@@ -86,17 +86,23 @@ def _pairwise(scenario: Scenario) -> bool:
     return scenario.consensus.tolerant or scenario.faults.answer is not None
 
 
-def _replayed_pairwise(scenario: Scenario, power: dict[str, int], nodes: dict[str, int]) -> Result:
-    """Tally recorded answers of which different ones may match."""
-    election, matching = scenario.election, scenario.consensus.matching or Exact()
+def _ballot(scenario: Scenario) -> Ballot:
+    """Recorded answers, in the order of the nodes, and who accepts which."""
+    power, _ = _answers(scenario)
+    matching = scenario.consensus.matching or Exact()
     texts, answer = list(power), scenario.faults.answer
-    ballot = Ballot(
+    return Ballot(
         np.array([power[text] for text in texts], dtype=np.int64),
         matching.table(texts),
         np.array([answer is not None and matching.accepts(answer, text) for text in texts], dtype=np.bool_),
         texts.index(answer) if answer in power else None,
         harmless=answer is not None and _harmless(scenario, power, answer),
     )
+
+
+def _replayed_pairwise(scenario: Scenario, power: dict[str, int], nodes: dict[str, int]) -> Result:
+    """Tally recorded answers of which different ones may match."""
+    election, ballot, texts = scenario.election, _ballot(scenario), list(power)
     if scenario.consensus.result == "certify":
         ends = [(1.0, tolerant.certify(election, ballot))]
     else:
@@ -110,6 +116,32 @@ def _replayed_pairwise(scenario: Scenario, power: dict[str, int], nodes: dict[st
     return exact_result(scenario, outcomes, missing)
 
 
+def passing(attacked: Scenario, silent: Scenario) -> tuple[float, float]:
+    """Whether the answer of colluding nodes is certified once it is put to the vote, and how often honest ones are not.
+
+    Parameters
+    ----------
+    attacked, silent
+        The same recorded answers, where Byzantine nodes collude on an answer, and where they are silent.
+    """
+    if isinstance(attacked.consensus.matching, Median | Approximate):
+        with_them, alone = _numbers(attacked), _numbers(silent)
+        last = np.array([attacked.election.votes - 1])
+        accepted = settled(attacked, with_them, last if attacked.consensus.result == "propose" else None).accepted[0]
+        first = np.array([0]) if silent.consensus.result == "propose" else None
+        return float(accepted), float(settled(silent, alone, first).outcome[0] != Outcome.agreed)
+    ballot, election = _ballot(attacked), attacked.election
+    votes = election.byzantine + int(
+        ballot.power @ (ballot.forged if ballot.same is None else ballot.accepts[ballot.same])
+    )
+    if attacked.consensus.result == "certify":
+        refused = float(tolerant.certify(silent.election, ballot).outcome != Outcome.agreed)
+    else:
+        won = [tolerant.propose(silent.election, ballot, i).outcome == Outcome.agreed for i in range(len(ballot.power))]
+        refused = 1 - float(ballot.power @ np.array(won, dtype=np.int64)) / max(int(ballot.power.sum()), 1)
+    return float(votes >= election.quorum), refused
+
+
 def _harmless(scenario: Scenario, power: dict[str, int], answer: str) -> bool:
     """Whether a number that attackers made up is within the bound around the honest median."""
     rule, value = scenario.consensus.matching, number_in(answer)
@@ -121,15 +153,19 @@ def _harmless(scenario: Scenario, power: dict[str, int], answer: str) -> bool:
     return bool(rule.alike(np.array([value]), middle)[0])
 
 
-def _replayed_numbers(scenario: Scenario) -> Result:
-    """Bring recorded numbers together, and tally them: once a block, or with each kind of leader."""
-    election, rule, answer = scenario.election, scenario.consensus.matching or Exact(), scenario.faults.answer
+def _numbers(scenario: Scenario) -> Numbers:
+    """Recorded answers as numbers."""
     told = [(number_in(text) or 0.0, power) for text, power in _honest(scenario)]
     values, power = np.array([[value for value, _ in told]]), np.array([each for _, each in told], dtype=np.int64)
-    forged = number_in(answer) if answer is not None else None
-    answers = Numbers(values, power, rule, np.inf if forged is None else forged)
+    forged = number_in(scenario.faults.answer) if scenario.faults.answer is not None else None
+    return Numbers(values, power, scenario.consensus.matching or Exact(), np.inf if forged is None else forged)
+
+
+def _replayed_numbers(scenario: Scenario) -> Result:
+    """Bring recorded numbers together, and tally them: once a block, or with each kind of leader."""
+    election, answers = scenario.election, _numbers(scenario)
     leaders: list[tuple[float, Integers | None]] = [(1.0, None)]
-    if scenario.consensus.result == "propose" and isinstance(rule, Median):
+    if scenario.consensus.result == "propose" and isinstance(answers.rule, Median):
         hostile = election.byzantine / election.votes
         leaders = [(1 - hostile, np.array([0])), (hostile, np.array([election.votes - 1]))]
     outcomes, missing = dict.fromkeys(Outcome, 0.0), 0.0
