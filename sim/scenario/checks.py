@@ -15,9 +15,10 @@ from sim.scenario.cost import SECONDS_MIN
 
 if TYPE_CHECKING:
     from sim.consensus.faults import Faults
+    from sim.consensus.matching import Matching
     from sim.consensus.rules import Consensus
     from sim.network.schema import Network
-    from sim.scenario.schema import NodeGroup
+    from sim.scenario.schema import NodeGroup, Workload
 
 _LAW = ("executor", "nondeterminism")
 
@@ -113,19 +114,53 @@ def _byzantine_clashes(
 def answer_clashes(
     groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], consensus: Consensus | None, faults: Faults | None
 ) -> Iterator[Mistake]:
-    """Yield what needs answers that can be read, where nodes have none.
+    """Yield what needs answers that can be read where nodes have none, and a share where they can.
 
     Parameters
     ----------
     groups, valid, consensus, faults
         As in `vote_clashes`.
     """
-    if len(valid) < len(groups) or any(isinstance(group.executor, Recorded) for group in valid.values()):
+    matching = consensus.matching if consensus else None
+    if len(valid) < len(groups):
         return
-    if consensus is not None and consensus.tolerant and consensus.matching is not None:
-        yield Mistake(("consensus", "matching", "kind"), "needs recorded answers", consensus.matching.kind)
+    if any(isinstance(group.executor, Recorded) for group in valid.values()):
+        if matching is not None and matching.assumed is not None:
+            message = "goes with answers that are drawn (cpu, gpu); recorded ones are read: give a transform"
+            yield Mistake(*_share_of(matching, message))
+        return
+    if consensus is not None and consensus.tolerant and matching is not None:
+        message = "needs recorded answers; those that are drawn have no text (equivalence: give a share or a preset)"
+        yield Mistake(("consensus", "matching", "kind"), message, matching.kind)
     if faults is not None and faults.answer is not None:
         yield Mistake(("faults", "answer"), "needs recorded answers", faults.answer)
+
+
+def share_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], consensus: Consensus | None, workload: Workload | None
+) -> Iterator[Mistake]:
+    """Yield that a share of equivalent answers is no share of tokens.
+
+    Parameters
+    ----------
+    groups, valid, consensus
+        As in `vote_clashes`.
+    workload
+        None where it did not validate.
+    """
+    matching = consensus.matching if consensus else None
+    if len(valid) < len(groups) or workload is None or matching is None or matching.assumed is None:
+        return
+    laws = [group.executor.law for group in valid.values() if isinstance(group.executor, Gpu)]
+    if workload.tokens > 1 and any(law.rate and law.per == "token" for law in laws):
+        message = f"is of whole answers: needs rates per: request, or tokens: 1 (has per: token and {workload.tokens})"
+        yield Mistake(*_share_of(matching, message))
+
+
+def _share_of(matching: Matching, message: str) -> tuple[tuple[str, ...], str, Any]:
+    """Tell what is wrong with the share of a matching rule, however it is given."""
+    key = "preset" if getattr(matching, "preset", None) else "share"
+    return ("consensus", "matching", key), message, getattr(matching, key, matching.assumed)
 
 
 def verification_clashes(

@@ -22,7 +22,14 @@ from sim.consensus.verification import Replicate, Verification
 from sim.inference.executors import Executor, Gpu, Recorded
 from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
-from sim.scenario.checks import answer_clashes, group_clashes, network_clashes, verification_clashes, vote_clashes
+from sim.scenario.checks import (
+    answer_clashes,
+    group_clashes,
+    network_clashes,
+    share_clashes,
+    verification_clashes,
+    vote_clashes,
+)
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
@@ -159,6 +166,7 @@ class Scenario(FrozenModel):
             yield from vote_clashes(groups, valid, fields.get("consensus"), fields.get("faults"), NODES_MAX)
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
             yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
+            yield from share_clashes(groups, valid, fields.get("consensus"), fields.get("workload"))
             yield from verification_clashes(groups, valid, fields.get("verification"))
 
     @cached_property
@@ -213,13 +221,13 @@ class Scenario(FrozenModel):
     @cached_property
     def population(self) -> Population:
         """Honest nodes, sorted by how they can differ; groups are walked in the order of their names."""
-        return Population.of(self.honest_groups)
+        return Population.of(self.honest_groups, self.consensus.equivalent)
 
     @cached_property
     def contested(self) -> bool:
         """Whether nodes can answer differently, all being honest: then nobody can tell a difference from fraud."""
         groups = [replace(group, count=self.nodes[name].count) for name, group in self._honest_by_name()]
-        return Population.of(groups).can_differ
+        return Population.of(groups, self.consensus.equivalent).can_differ
 
     @property
     def honest_groups(self) -> list[HonestGroup]:
