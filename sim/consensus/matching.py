@@ -105,8 +105,8 @@ class Equivalence(Matching):
     kind: Literal["equivalence"] = "equivalence"
     transform: Literal["words", "answer", "json", "round"] | None = None
     """How recorded answers are read; where neither a share nor a preset is given, `words`: lower case, without accents,
-    punctuation and repeated spaces; `answer`: the last number in the text; `json`: canonical JSON; `round`: a number, to
-    `digits` after the point."""
+    punctuation and repeated spaces; `answer`: the last number in the text; `json`: canonical JSON; `round`: a number,
+    to `digits` after the point."""
     digits: Annotated[int, Field(ge=-300, le=300)] | None = None
     """Digits after the point, for `round`."""
     share: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -114,7 +114,7 @@ class Equivalence(Matching):
     preset: Literal["parsed_answers"] | None = None
     """A measured share. `parsed_answers`: repeated runs of a hosted model at temperature 0 agree byte for byte on 36 %
     of the prompts, and on the parsed answer on 77 %, so 64 % of the prompts that deviate keep their answer (about the
-    TARr and TARa that Atil et al., arXiv 2408.04667, have for Llama 3 8B: 38.5 and 76.9 % of 3,314 prompts, 10 runs)."""
+    TARr and TARa that Atil et al., arXiv 2408.04667, have for Llama 3 8B: 38.5 and 76.9 % of 3,314 prompts)."""
 
     @classmethod
     def with_defaults(cls, data: dict[str, Any]) -> dict[str, Any]:
