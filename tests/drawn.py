@@ -28,14 +28,15 @@ def draw_scenario(
     points: int = 3,
     rates: tuple[float, float] = (1e-6, 0.45),
     behaviours: list[str] = BEHAVIOURS,
+    shares: tuple[float, ...] = (),
 ) -> Scenario:
-    """Draw a valid scenario of at most that many nodes and decision points."""
+    """Draw a valid scenario of at most that many nodes and decision points, with a share of equivalent answers."""
     number = random.randint(1, groups)
     counts = [random.randint(1, max(1, nodes // number)) for _ in range(number)]
     by_class = {label: random.choice(shared) for label in "xy"}
     partly = any(0 < value < 1 for value in by_class.values())
     alternatives = 0.0 if partly else random.choice([0.0, 0.5, 1.0, 2.0, math.inf])
-    per = random.choice(["request", "token"])
+    per = "request" if shares else random.choice(["request", "token"])
     document: dict[str, Any] = {"nodes": {}, "faults": {"behaviour": random.choice(behaviours), "byzantine": {}}}
     for index, count in enumerate(counts):
         label = random.choice(sorted(by_class))
@@ -51,6 +52,8 @@ def draw_scenario(
         "result": random.choice(["certify", "propose"]),
     }
     document["workload"] = {"requests_per_block": random.randint(1, points), "tokens": random.randint(1, points)}
+    if shares:
+        document["consensus"]["matching"] = {"kind": "equivalence", "share": random.choice(shares)}
     return Scenario.model_validate(document)
 
 
@@ -99,4 +102,5 @@ def as_case(scenario: Scenario) -> Case:
         scenario.workload.requests_per_block,
         scenario.workload.tokens,
         deviating[0].per if deviating else "request",
+        scenario.consensus.equivalent,
     )

@@ -33,7 +33,8 @@ class Consensus(FrozenModel):
     quorum: Annotated[int, Field(ge=1)] | None = None
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
     matching: AnyMatching | None = None
-    """Which answers count as the same result, of recorded answers; left out, `exact`: equal texts."""
+    """Which answers count as the same result; left out, `exact`. Recorded answers are compared as texts; of drawn
+    ones, `equivalence` takes a share of the wrong ones as equal to the reference output."""
     max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
     timeouts: Timeouts | None = None
@@ -52,8 +53,13 @@ class Consensus(FrozenModel):
 
     @property
     def tolerant(self) -> bool:
-        """Whether answers that differ can count as the same."""
-        return self.matching is not None and not isinstance(self.matching, Exact)
+        """Whether texts that differ can count as the same."""
+        return self.matching is not None and not isinstance(self.matching, Exact) and self.matching.assumed is None
+
+    @property
+    def equivalent(self) -> float:
+        """Share of the wrong answers that are equivalent to the reference output, where answers are drawn."""
+        return (self.matching.assumed if self.matching else None) or 0.0
 
     def rounds_of(self, nodes: int) -> int:
         """Rounds in which a block is attempted, of a chain of that many nodes."""

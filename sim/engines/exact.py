@@ -128,11 +128,14 @@ def _lattice_work(scenario: Scenario) -> float:
     largest = max((unit.count for unit in units if not unit.shared_noise), default=1)
     nodes = node_count(laws, largest) if compositions <= ANSWER_WORK_MAX else math.inf
     rigid = sum(unit.shared_noise == 1 for unit in units)
-    if len(laws) == 1 and not rigid and laws[0].deviator_law(1) is not None:
+    thinned = any(unit.kept < 1 for unit in units)
+    if len(laws) == 1 and not rigid and not thinned and laws[0].deviator_law(1) is not None:
         nodes = 1
     work = nodes * compositions * 2.0**rigid
     if 0 < population.alternatives < math.inf:
         work += compositions * compositions / 8 * 2.0**rigid
+    if population.equivalents:
+        work += compositions * compositions / 2 * 3.0**rigid
     return work
 
 

@@ -51,6 +51,8 @@ def obstacle(scenario: Scenario) -> str | None:
         return None
     if any(0 < unit.shared_noise < 1 for unit in population.units):
         return "noise is partly shared (shared_noise between 0 and 1)"
+    if population.equivalents:
+        return "wrong answers compete (alternatives between 0 and .inf), and a share of them is equivalent"
     if math.prod(unit.count * unit.nodes + 1 for unit in population.units) > SETS_MAX:
         return "there are too many sets of nodes that may look"
     return None

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.inference.alternatives import log_table_probability, table_complement
+from sim.inference.alternatives import log_kept_probability, log_table_probability, table_complement
 from sim.inference.binomial import binomial_law, log_choose
 from sim.inference.quadrature import hardness_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
+    Tables = tuple[tuple[int, ...], ...]
 
 _ROUNDING = 1e-13
 _CHUNK = 1 << 20  # doubles held at once while averaging over hardness
@@ -114,6 +115,19 @@ class Lattice:
         return [(one, other) for one, other in laws if one and other]
 
     @property
+    def closed_law(self) -> Floats | None:
+        """Closed form of the law of how many machines deviate, where only one unit can; None if there is none."""
+        if self.rigid or len(self.free) != 1:
+            return None
+        (unit,) = self.free
+        return unit.law.deviator_law(unit.count) if unit.law and unit.kept == 1 else None
+
+    def deviates(self, tables: Tables) -> list[bool]:
+        """Whether each rigid unit deviates, given those of each class that does."""
+        members = {m for table in tables for m in table}
+        return [index in members for index in range(len(self.rigid))]
+
+    @property
     def patterns(self) -> int:
         """Number of ways in which classes with shared noise can deviate."""
         return 1 << len(self.rigid)
@@ -132,16 +146,13 @@ class Pattern:
 
     Parameters
     ----------
-    deviates
-        For each rigid unit, whether it deviates.
     tables
         Rigid units of each class that deviates: one customer each.
     weights
         Quadrature weight times probability of this pattern, shape (K,).
     """
 
-    deviates: tuple[bool, ...]
-    tables: tuple[tuple[int, ...], ...]
+    tables: Tables
     weights: Floats
 
 
@@ -151,7 +162,7 @@ def patterns(lattice: Lattice, hardness: Floats, weights: Floats) -> Iterator[Pa
     The machines of a class meet one noise, so their deviating sets are nested: of a set S, all deviate and no other of
     the class does with probability min over S of p(u) minus max over the rest.
     """
-    p = [unit.law.deviation_probability(hardness) for unit in lattice.rigid if unit.law]
+    p = [unit.chance(hardness) for unit in lattice.rigid]
     choices = []
     for members in lattice.classes:
         sets = []
@@ -165,9 +176,7 @@ def patterns(lattice: Lattice, hardness: Floats, weights: Floats) -> Iterator[Pa
     for combination in itertools.product(*choices):
         joint = weights * math.prod((probability for _, probability in combination), start=np.ones(len(hardness)))
         if joint.any():
-            tables = tuple(members for members, _ in combination if members)
-            inside_all = {m for members in tables for m in members}
-            yield Pattern(tuple(i in inside_all for i in range(len(lattice.rigid))), tables, joint)
+            yield Pattern(tuple(members for members, _ in combination if members), joint)
 
 
 def agreement(population: Population, threshold: int) -> Agreement:
@@ -190,9 +199,40 @@ def agreement(population: Population, threshold: int) -> Agreement:
     hardness, weights = hardness_nodes(
         population.laws, max((unit.count for unit in lattice.free), default=1), lattice.compared
     )
-    for pattern in patterns(lattice, hardness, weights):
-        step.add(pattern, deviator_law(lattice, hardness, pattern.weights))
-    return Agreement(step.mass, step.lost)
+    met = (
+        (pattern.tables, deviator_law(lattice, hardness, pattern.weights))
+        for pattern in patterns(lattice, hardness, weights)
+    )
+    for tables, law in _counted(lattice, met) if population.equivalents else met:
+        step.add(tables, law)
+    whole = (-1,) * step.mass.ndim
+    step.mass *= 1 - population.harmless
+    step.mass[whole] += population.harmless
+    return Agreement(step.mass, step.lost * (1 - population.harmless))
+
+
+def _counted(lattice: Lattice, met: Iterable[tuple[Tables, Floats]]) -> Iterable[tuple[Tables, Floats]]:
+    """Leave out the customers whose wrong answers are equivalent to the reference output: they stay with the others.
+
+    Given their number, any set of customers is as likely as another of its size to be those who are left.
+    """
+    left: dict[Tables, Floats] = {}
+    for tables, law in met:
+        everyone, probability = np.argwhere(law > 0), law[law > 0]
+        customers = everyone.sum(axis=1) + len(tables)
+        for number, some in itertools.product(np.unique(customers), _subsets(tables)):
+            chosen, size = customers == number, lattice.free_machines + len(some)
+            fits = size <= number
+            logs = log_kept_probability(int(number), lattice.population.alternatives, lattice.population.equivalents)
+            ways = _log_ways(everyone[chosen], np.argwhere(fits)) + logs[size[fits]]
+            left.setdefault(some, np.zeros(lattice.free_shape))[fits] += probability[chosen] @ np.exp(ways)
+    return left.items()
+
+
+def _subsets(tables: Tables) -> list[Tables]:
+    """Every choice of some of the tables."""
+    choices = itertools.product([False, True], repeat=len(tables))
+    return [tuple(itertools.compress(tables, chosen)) for chosen in choices]
 
 
 def deviator_law(lattice: Lattice, hardness: Floats, weights: Floats) -> Floats:
@@ -203,13 +243,11 @@ def deviator_law(lattice: Lattice, hardness: Floats, weights: Floats) -> Floats:
     Floats
         Shape `lattice.free_shape`; sums to the sum of the weights.
     """
-    laws = [unit.law for unit in lattice.free if unit.law]
-    if len(laws) == 1 and not lattice.rigid:
-        closed = laws[0].deviator_law(lattice.free[0].count)
-        if closed is not None:
-            return closed
+    closed = lattice.closed_law
+    if closed is not None:
+        return closed
     total: Floats = np.zeros(lattice.free_shape)
-    if not laws:
+    if not lattice.free:
         total += weights.sum()
         return total
     lead = math.prod(lattice.free_shape[:-1])
@@ -217,10 +255,10 @@ def deviator_law(lattice: Lattice, hardness: Floats, weights: Floats) -> Floats:
     for start in range(0, len(hardness), chunk):
         piece = slice(start, start + chunk)
         joint = weights[piece, None]
-        for unit, law in zip(lattice.free[:-1], laws[:-1], strict=True):
-            marginal = binomial_law(unit.count, law.deviation_probability(hardness[piece]))
+        for unit in lattice.free[:-1]:
+            marginal = binomial_law(unit.count, unit.chance(hardness[piece]))
             joint = (joint[:, :, None] * marginal[:, None, :]).reshape(len(joint), -1)
-        last = binomial_law(lattice.free[-1].count, laws[-1].deviation_probability(hardness[piece]))
+        last = binomial_law(lattice.free[-1].count, lattice.free[-1].chance(hardness[piece]))
         total += (joint.T @ last).reshape(total.shape)
     return total
 
@@ -233,33 +271,34 @@ class _Step:
         self.mass: Floats = np.zeros(lattice.shape)
         self.lost = 0.0
 
-    def add(self, pattern: Pattern, law: Floats) -> None:
-        """Add one pattern; `law` is the joint probability with the machines of own noise that deviate."""
+    def add(self, tables: Tables, law: Floats) -> None:
+        """Add one pattern of classes; `law` is the joint probability with the machines of own noise that deviate."""
         lattice = self.lattice
-        rigid_power = sum(unit.power for unit, out in zip(lattice.rigid, pattern.deviates, strict=True) if out)
+        deviates = lattice.deviates(tables)
+        rigid_power = sum(unit.power for unit, out in zip(lattice.rigid, deviates, strict=True) if out)
         deviating = lattice.free_power + rigid_power
         stays = lattice.population.power - deviating >= lattice.threshold
         backwards = (slice(None, None, -1),) * len(lattice.free)
-        self._alive(np.where(stays, law, 0.0)[backwards], [not out for out in pattern.deviates], stay=True)
+        self._alive(np.where(stays, law, 0.0)[backwards], [not out for out in deviates], stay=True)
         left = np.where(stays, 0.0, law)
         if lattice.population.alternatives == 0:
             wins = deviating >= lattice.threshold
-            self._alive(np.where(wins, left, 0.0), list(pattern.deviates), stay=False)
+            self._alive(np.where(wins, left, 0.0), deviates, stay=False)
             self.lost += float(left[~wins].sum())
         elif math.isinf(lattice.population.alternatives):
-            self._all_differ(pattern, left)
+            self._all_differ(tables, left)
         else:
-            self._restaurant(pattern, left, deviating >= lattice.threshold)
+            self._restaurant(tables, left, deviating >= lattice.threshold)
 
     def _alive(self, law: Floats, rigid: list[bool], *, stay: bool) -> None:
         """Add the law of a group with the given rigid units; machines that never deviate are in it if it stays."""
         where: Any = (..., *(int(inside) for inside in rigid), *(int(stay) for _ in self.lattice.fixed))
         self.mass[where] += law
 
-    def _all_differ(self, pattern: Pattern, left: Floats) -> None:
+    def _all_differ(self, tables: Tables, left: Floats) -> None:
         """No two customers answer alike, so only a customer that reaches the threshold alone counts."""
         lattice = self.lattice
-        for members in pattern.tables:
+        for members in tables:
             if sum(lattice.rigid[m].power for m in members) >= lattice.threshold:
                 nothing = np.zeros(lattice.free_shape)
                 nothing[(0,) * len(lattice.free)] = left.sum()
@@ -273,30 +312,30 @@ class _Step:
                 left = left.take([0], axis)
         self.lost += float(left.sum())
 
-    def _restaurant(self, pattern: Pattern, left: Floats, strong: NDArray[np.bool_]) -> None:
+    def _restaurant(self, tables: Tables, left: Floats, strong: NDArray[np.bool_]) -> None:
         """Expected tables of each composition that reach the threshold, for every set of customers."""
         alpha = self.lattice.population.alternatives
         self.lost += float(left[~strong].sum())
         possible = strong & (left > 0)
         deviators, probability = np.argwhere(possible), left[possible]
-        customers = deviators.sum(axis=1) + len(pattern.tables)
+        customers = deviators.sum(axis=1) + len(tables)
         for number in np.unique(customers):
             chosen = customers == number
             together = log_table_probability(int(number), alpha)
-            others = self._tables(pattern, deviators[chosen], probability[chosen], together)
+            others = self._tables(tables, deviators[chosen], probability[chosen], together)
             complement = table_complement(int(number), alpha)
             apart = complement - others
             apart[apart < _ROUNDING * complement] = 0.0  # all other tables are strong: what is left is rounding
             self.lost += float(probability[chosen] @ apart)
 
-    def _tables(self, pattern: Pattern, deviators: Integers, probability: Floats, together: Floats) -> Floats:
+    def _tables(self, tables: Tables, deviators: Integers, probability: Floats, together: Floats) -> Floats:
         """Add the tables of customers who are equally many; return the chance of a strong one that is not all."""
         lattice, customers = self.lattice, len(together) - 1
         others = np.zeros(len(deviators))
-        for seated in itertools.product([False, True], repeat=len(pattern.tables)):
-            members = {m for table, inside in zip(pattern.tables, seated, strict=True) if inside for m in table}
+        for seated in _subsets(tables):
+            members = {m for table in seated for m in table}
             need = lattice.threshold - sum(lattice.rigid[m].power for m in members)
-            size = lattice.free_machines + sum(seated)
+            size = lattice.free_machines + len(seated)
             fits = (lattice.free_power >= need) & (size >= 1) & (size <= customers)
             compositions, sizes = np.argwhere(fits), size[fits]
             if not len(sizes):

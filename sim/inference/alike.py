@@ -35,7 +35,7 @@ class Alike:
     Parameters
     ----------
     population
-        With shared noise 0 or 1 only.
+        With shared noise 0 or 1 only; equivalent wrong answers only where all of a decision point are, or none.
     """
 
     def __init__(self, population: Population) -> None:
@@ -43,7 +43,7 @@ class Alike:
         lattice = Lattice(population, population.power)
         largest = max((unit.count for unit in lattice.free), default=1)
         hardness, self._weights = hardness_nodes(population.laws, largest, lattice.compared)
-        chances = [unit.law.deviation_probability(hardness) if unit.law else None for unit in self.units]
+        chances = [unit.chance(hardness) if unit.law else None for unit in self.units]
         self._chances = [None if p is None else np.minimum(p, BELOW_ONE) for p in chances]
         with np.errstate(divide="ignore"):
             self._stays = [None if p is None else np.log1p(-p) for p in self._chances]
@@ -79,6 +79,7 @@ class Alike:
             deviate = deviate + _log(np.min(members, axis=0))
             customers += 1
         one = float(self._weights @ _differ(stay, deviate + self._log_table(customers), certain=certain))
+        one *= 1 - self.population.harmless
         return -math.expm1(points * math.log1p(-min(max(one, 0.0), BELOW_ONE)))
 
     def _log_table(self, customers: int) -> float:

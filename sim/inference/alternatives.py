@@ -45,6 +45,37 @@ def log_table_probability(customers: int, alpha: float) -> Floats:
     return np.concatenate([[-np.inf, first], first + np.cumsum(steps)])
 
 
+def log_kept_probability(customers: int, kept: float, left: float) -> Floats:
+    """Logarithm of the probability that, of customers who sit in one of two restaurants, given ones are in the first.
+
+    For c of K customers it is Gamma(a+c) Gamma(b+K-c) Gamma(a+b) / (Gamma(a) Gamma(b) Gamma(a+b+K)), the moment
+    E[V^c (1-V)^(K-c)] of V ~ Beta(a, b), here by products.
+
+    Parameters
+    ----------
+    customers
+        K.
+    kept, left
+        Concentrations a and b of the two restaurants, positive.
+
+    Returns
+    -------
+    Floats
+        Shape (customers + 1,), indexed by c.
+
+    Examples
+    --------
+    >>> np.exp(log_kept_probability(2, 1.0, 1.0)).round(12)  # all, one given and the other not, none
+    array([0.33333333, 0.16666667, 0.33333333])
+    """
+    steps = np.arange(customers)
+    first, second, both = (
+        np.concatenate([[0.0], np.cumsum(np.log(start + steps))]) for start in (kept, left, kept + left)
+    )
+    logs: Floats = first + second[::-1] - both[-1]
+    return logs
+
+
 def table_complement(customers: int, alpha: float) -> float:
     """Probability that the customers do not all sit at one table, precise where it is small.
 

@@ -3,6 +3,15 @@
 Nodes that cannot be told apart by any law are counted together, and nodes that always answer alike are one unit:
 all that never deviate, and all nodes of a group whose noise is wholly shared. What remains is a short list of units,
 on which the exact law and the sampler both work.
+
+A share s of the wrong answers may be equivalent to the reference output: then whoever gives one counts as not
+deviating. Each table of the Chinese restaurant (concentration alpha) is equivalent with probability s, on its own. Of
+such a coloured restaurant the rest is one again, of concentration alpha (1-s), and a customer is in it with a chance
+V ~ Beta(alpha (1-s), alpha s) that all customers of a decision point have in common (Pitman 2006, chapters 3 and 4):
+
+- alpha = inf: V = 1-s, so that chances to deviate shrink (`Unit.kept`);
+- alpha = 0: V is 0 or 1, the one wrong answer is equivalent or not (`Population.harmless`);
+- between, V is drawn, or summed over (`Population.equivalents`).
 """
 
 from __future__ import annotations
@@ -10,13 +19,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sim.inference.executors import Gpu
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from sim.inference.difficulty.base import Difficulty
     from sim.inference.executors import Cpu
+
+    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,8 @@ class Unit:
         When a machine deviates; None, never.
     hardware
         Hardware class whose noise they share; empty where each has its own.
+    kept
+        Chance that a deviating machine's answer is not equivalent to the reference output, where all differ.
     """
 
     count: int
@@ -52,6 +69,11 @@ class Unit:
     nodes: int
     law: Difficulty | None
     hardware: str
+    kept: float = 1.0
+
+    def chance(self, hardness: Floats) -> Floats:
+        """Probability that a machine deviates at a decision point of the given hardness, and counts as deviating."""
+        return self.law.deviation_probability(hardness) * self.kept if self.law else np.zeros(np.shape(hardness))
 
     @property
     def shared_noise(self) -> float:
@@ -61,10 +83,31 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """All honest nodes: units, and how the wrong answers of those that deviate spread."""
+    """All honest nodes: units, and how the wrong answers of those that deviate spread.
+
+    Parameters
+    ----------
+    units
+        Of different laws, powers and classes.
+    alternatives
+        Concentration alpha (1-s) of the wrong answers that are not equivalent to the reference output.
+    equivalent
+        Chance s that a wrong answer is; 0 where all differ, since `Unit.kept` then says it.
+    """
 
     units: tuple[Unit, ...]
     alternatives: float
+    equivalent: float = 0.0
+
+    @property
+    def equivalents(self) -> float:
+        """Concentration alpha s of the wrong answers that are equivalent to the reference output."""
+        return self.alternatives * self.equivalent / (1 - self.equivalent) if self.equivalent else 0.0
+
+    @property
+    def harmless(self) -> float:
+        """Probability that all deviations of a decision point are equivalent, where all are or none."""
+        return 0.0 if self.equivalents else self.equivalent
 
     @property
     def power(self) -> int:
@@ -87,20 +130,22 @@ class Population:
         return list(dict.fromkeys(unit.law for unit in self.units if unit.law))
 
     @classmethod
-    def of(cls, groups: Iterable[HonestGroup]) -> Population:
+    def of(cls, groups: Iterable[HonestGroup], equivalent: float = 0.0) -> Population:
         """Sort the honest nodes of groups into units.
 
         Parameters
         ----------
         groups
             In a fixed order; groups that can deviate agree on `alternatives`, and those of a class on `shared_noise`.
+        equivalent
+            Chance that a wrong answer is equivalent to the reference output.
         """
         merged: dict[tuple[object, ...], Unit] = {}
         alternatives = 0.0
         for group in groups:
             if not group.count:
                 continue
-            unit = _unit(group)
+            unit = _unit(group, equivalent)
             alternatives = unit.law.alternatives if unit.law else alternatives
             rigid, key = _key(unit)
             if key not in merged:
@@ -110,12 +155,15 @@ class Population:
                 merged[key] = replace(one, power=one.power + unit.power, nodes=one.nodes + unit.nodes)
             else:
                 merged[key] = replace(merged[key], count=merged[key].count + unit.count)
-        return cls(tuple(merged.values()), alternatives)
+        if np.isinf(alternatives):
+            return cls(tuple(replace(unit, kept=1 - equivalent) for unit in merged.values()), alternatives)
+        share = equivalent if equivalent < 1 else 0.0  # at 1 nobody is left who deviates
+        return cls(tuple(merged.values()), alternatives * (1 - equivalent), share)
 
 
-def unit_of(groups: Sequence[HonestGroup]) -> list[int | None]:
-    """Say which unit of `Population.of(groups)` each group's nodes are in; None for a group without nodes."""
-    keys = [_key(_unit(group))[1] if group.count else None for group in groups]
+def unit_of(groups: Sequence[HonestGroup], equivalent: float = 0.0) -> list[int | None]:
+    """Say which unit of `Population.of(groups, equivalent)` each group's nodes are in; None for one without nodes."""
+    keys = [_key(_unit(group, equivalent))[1] if group.count else None for group in groups]
     order = {key: number for number, key in enumerate(dict.fromkeys(key for key in keys if key is not None))}
     return [None if key is None else order[key] for key in keys]
 
@@ -126,9 +174,9 @@ def _key(unit: Unit) -> tuple[bool, tuple[object, ...]]:
     return rigid, (unit.law, unit.hardware) if rigid else (unit.law, unit.hardware, unit.power)
 
 
-def _unit(group: HonestGroup) -> Unit:
+def _unit(group: HonestGroup, equivalent: float) -> Unit:
     law = group.executor.law if isinstance(group.executor, Gpu) else None
-    if law is None or not law.rate:
+    if law is None or not law.rate or equivalent == 1:
         return Unit(1, group.count * group.power, group.count, None, "")
     if law.shared_noise == 1:
         return Unit(1, group.count * group.power, group.count, law, group.hardware)

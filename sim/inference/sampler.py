@@ -105,7 +105,7 @@ class PartitionSampler:
         """Deviation probability of each unit, shape (T, N)."""
         by_law = {law: law.deviation_probability(hardness) for law in self.population.laws}
         return np.array(
-            [by_law[unit.law] if unit.law else np.zeros(len(hardness)) for unit in self.population.units]
+            [by_law[unit.law] * unit.kept if unit.law else np.zeros(len(hardness)) for unit in self.population.units]
         ).reshape(len(self.population.units), len(hardness))
 
     def _hazard(self, hardness: Floats) -> Floats:
@@ -189,6 +189,8 @@ class PartitionSampler:
         hardness = self.left[panel] + self.width[panel] * stream.random(prefixes)
         aim = -np.log1p(-self.envelope[panel] * stream.random(prefixes))
         deviating = self._deviating(stream, groups, self._chances(hardness), aim)
+        if self.population.equivalent:
+            deviating = self._counted(stream, groups.prefix, deviating, prefixes)
         staying = groups.machines - deviating
         strong = staying @ self.power >= self.threshold
         parts = [groups._replace(machines=staying).where(strong)]
@@ -224,6 +226,24 @@ class PartitionSampler:
                 deviating[rows, unit] = hit + stream.binomial(np.maximum(left, 0), chance)
                 used[prefix] = end
         return deviating
+
+    def _counted(self, stream: Generator, prefix: Integers, deviating: Integers, prefixes: int) -> Integers:
+        """Leave out those whose wrong answer is equivalent to the reference output: they stay with the others."""
+        population = self.population
+        if population.equivalents:
+            chance = stream.beta(population.alternatives, population.equivalents, size=prefixes)
+        else:
+            chance = (stream.random(prefixes) >= population.equivalent).astype(float)
+        kept = np.zeros_like(deviating)
+        for noise in self.classes:
+            members = list(noise.units)
+            if noise.shared == 1:  # one customer
+                counts = stream.random(prefixes) < chance
+                kept[:, members] = deviating[:, members] * counts[prefix, None]
+            else:
+                kept[:, members] = stream.binomial(deviating[:, members], chance[prefix, None])
+        kept[:, self.own] = stream.binomial(deviating[:, self.own], chance[prefix, None])
+        return kept
 
     def _choose(self, stream: Generator, movers: Groups, prefixes: int) -> tuple[Groups, Integers]:
         """Let deviating machines choose among wrong answers: the new groups, and the prefix that each comes from."""

@@ -8,6 +8,7 @@ moments of a binomial are then needed; the other units are counted one by one.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -64,12 +65,14 @@ def by_tails(population: Population, threshold: int) -> Moments:
     """
     free = sorted((unit for unit in population.units if unit.law and not unit.shared_noise), key=lambda u: u.count)
     rest = [unit for unit in population.units if unit not in free]
-    ordered = type(population)((*free, *rest), population.alternatives)
+    ordered = replace(population, units=(*free, *rest))
     lattice = Lattice(ordered, threshold)
     hardness, weights = hardness_nodes(population.laws, free[-1].count, lattice.compared)
     total = np.zeros(5)
     for pattern in patterns(lattice, hardness, weights):
         total += _pattern_moments(lattice, hardness, pattern)
+    total *= 1 - population.harmless
+    total[1] += population.harmless  # then all honest machines are one group
     return Moments(*(float(value) for value in total))
 
 
@@ -78,15 +81,13 @@ def _pattern_moments(lattice: Lattice, hardness: Floats, pattern: Pattern) -> Fl
     *small, large = lattice.free
     joint = pattern.weights[:, None]
     for unit in small:
-        assert unit.law  # noqa: S101 -- free units deviate
-        marginal = binomial_law(unit.count, unit.law.deviation_probability(hardness))
+        marginal = binomial_law(unit.count, unit.chance(hardness))
         joint = (joint[:, :, None] * marginal[:, None, :]).reshape(len(joint), -1)
     counts = np.argwhere(np.ones([unit.count + 1 for unit in small], dtype=bool))
-    rigid = [unit for unit, out in zip(lattice.rigid, pattern.deviates, strict=True) if out]
+    rigid = [unit for unit, out in zip(lattice.rigid, lattice.deviates(pattern.tables), strict=True) if out]
     power = counts @ np.array([u.power for u in small], dtype=np.int64) + sum(u.power for u in rigid)
     nodes = counts.sum(axis=1) + sum(u.nodes for u in rigid)
-    assert large.law  # noqa: S101 -- free units deviate
-    p = large.law.deviation_probability(hardness)[:, None]
+    p = large.chance(hardness)[:, None]
     spare = lattice.population.power - lattice.threshold - power  # power that may still deviate
     stay_max = np.floor_divide(spare, large.power)
     lower = _at_most(stay_max, large.count, p)

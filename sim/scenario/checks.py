@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sim.consensus.matching import Matching
     from sim.consensus.rules import Consensus
     from sim.network.schema import Network
-    from sim.scenario.schema import NodeGroup
+    from sim.scenario.schema import NodeGroup, Workload
 
 _LAW = ("executor", "nondeterminism")
 
@@ -120,26 +120,40 @@ def _byzantine_clashes(
 def answer_clashes(
     groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], consensus: Consensus | None, faults: Faults | None
 ) -> Iterator[Mistake]:
-    """Yield what needs answers that can be read, where nodes have none.
+    """Yield what needs answers that can be read where nodes have none, and a share where they can.
 
     Parameters
     ----------
     groups, valid, consensus, faults
         As in `vote_clashes`.
     """
-    kinds = {group.executor.kind for group in valid.values()}
-    if len(valid) < len(groups) or "recorded" in kinds:
+    matching = consensus.matching if consensus else None
+    if len(valid) < len(groups):
         return
-    rule = consensus.matching if consensus is not None and consensus.tolerant else None
-    if isinstance(rule, Margin):
+    kinds = {group.executor.kind for group in valid.values()}
+    if "recorded" in kinds:
+        if matching is not None and matching.assumed is not None:
+            message = "goes with answers that are drawn (cpu, gpu); recorded ones are read: give a transform"
+            yield Mistake(*_share_of(matching, message))
+        return
+    if isinstance(matching, Margin):
         yield from _margin_clashes(valid, consensus)
-    elif rule is not None and "numeric" not in kinds:
-        what = "answers that are numbers" if isinstance(rule, Median | Approximate) else "recorded answers"
-        yield Mistake(("consensus", "matching", "kind"), f"needs {what}", rule.kind)
-    elif rule is not None and not rule.compares_numbers:
-        yield Mistake(("consensus", "matching", "kind"), "does not compare numbers", rule.kind)
+    elif matching is not None and not isinstance(matching, Exact):
+        yield from _unread(matching, numeric="numeric" in kinds)
     if faults is not None and faults.answer is not None:
         yield Mistake(("faults", "answer"), "needs recorded answers", faults.answer)
+
+
+def _unread(matching: Matching, *, numeric: bool) -> Iterator[Mistake]:
+    """Yield why a rule cannot compare answers that are drawn."""
+    path = ("consensus", "matching", "kind")
+    if numeric and not matching.compares_numbers:
+        yield Mistake(path, "does not compare numbers", matching.kind)
+    elif not numeric and isinstance(matching, Median | Approximate):
+        yield Mistake(path, "needs answers that are numbers", matching.kind)
+    elif not numeric and matching.assumed is None:
+        message = "needs recorded answers; those that are drawn have no text (equivalence: give a share or a preset)"
+        yield Mistake(path, message, matching.kind)
 
 
 def _margin_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus | None) -> Iterator[Mistake]:
@@ -216,6 +230,33 @@ def _aggregate_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus | No
         yield Mistake(("consensus", "fault_threshold"), message)
 
 
+def share_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], consensus: Consensus | None, workload: Workload | None
+) -> Iterator[Mistake]:
+    """Yield that a share of equivalent answers is no share of tokens.
+
+    Parameters
+    ----------
+    groups, valid, consensus
+        As in `vote_clashes`.
+    workload
+        None where it did not validate.
+    """
+    matching = consensus.matching if consensus else None
+    if len(valid) < len(groups) or workload is None or matching is None or matching.assumed is None:
+        return
+    laws = [group.executor.law for group in valid.values() if isinstance(group.executor, Gpu)]
+    if workload.tokens > 1 and any(law.rate and law.per == "token" for law in laws):
+        message = f"is of whole answers: needs rates per: request, or tokens: 1 (has per: token and {workload.tokens})"
+        yield Mistake(*_share_of(matching, message))
+
+
+def _share_of(matching: Matching, message: str) -> tuple[tuple[str, ...], str, Any]:
+    """Tell what is wrong with the share of a matching rule, however it is given."""
+    key = "preset" if getattr(matching, "preset", None) else "share"
+    return ("consensus", "matching", key), message, getattr(matching, key, matching.assumed)
+
+
 def verification_clashes(
     groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], verification: Any, rule: Matching | None
 ) -> Iterator[Mistake]:
@@ -235,7 +276,7 @@ def verification_clashes(
     if any(isinstance(group.executor, Recorded | Numeric) for group in valid.values()):
         message = "must be replicate where answers are recorded, or numbers"
         yield Mistake(("verification", "kind"), message, verification.kind)
-    elif rule is not None and not isinstance(rule, Exact):
+    elif rule is not None and not isinstance(rule, Exact) and rule.assumed is None:
         yield Mistake(("consensus", "matching", "kind"), "goes with verification replicate", rule.kind)
     nodes = sum(group.count for group in valid.values())
     for key, most in (("provers", nodes), ("watchers", nodes - 1), ("checkers", nodes - 1)):

@@ -28,6 +28,7 @@ from sim.scenario.checks import (
     group_clashes,
     network_clashes,
     number_clashes,
+    share_clashes,
     verification_clashes,
     vote_clashes,
 )
@@ -170,6 +171,7 @@ class Scenario(FrozenModel):
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
             yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
             yield from number_clashes(groups, valid, fields)
+            yield from share_clashes(groups, valid, fields.get("consensus"), fields.get("workload"))
             rule = fields["consensus"].matching if "consensus" in fields else None
             yield from verification_clashes(groups, valid, fields.get("verification"), rule)
 
@@ -225,13 +227,13 @@ class Scenario(FrozenModel):
     @cached_property
     def population(self) -> Population:
         """Honest nodes, sorted by how they can differ; groups are walked in the order of their names."""
-        return Population.of(self.honest_groups)
+        return Population.of(self.honest_groups, self.consensus.equivalent)
 
     @cached_property
     def contested(self) -> bool:
         """Whether nodes can answer differently, all being honest: then nobody can tell a difference from fraud."""
         groups = [replace(group, count=self.nodes[name].count) for name, group in self._honest_by_name()]
-        return Population.of(groups).can_differ
+        return Population.of(groups, self.consensus.equivalent).can_differ
 
     @property
     def honest_groups(self) -> list[HonestGroup]:

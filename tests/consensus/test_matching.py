@@ -84,6 +84,10 @@ def test_meaning_need_not_be_transitive() -> None:
         ),
         ({"kind": "equivalence", "transform": "round"}, "is required with transform round, and only there"),
         ({"kind": "equivalence", "digits": 2}, "is required with transform round, and only there"),
+        ({"kind": "equivalence", "share": 0.5, "transform": "json"}, "excludes transform: give one of"),
+        ({"kind": "equivalence", "share": 0.5, "preset": "parsed_answers"}, "excludes share: give one of"),
+        ({"kind": "equivalence", "share": 1.5}, "less than or equal to 1"),
+        ({"kind": "equivalence", "share": 0.5, "digits": 2}, "is required with transform round, and only there"),
         ({"kind": "tolerance", "absolute": -1.0}, "greater than or equal to 0"),
         ({"kind": "semantic", "threshold": 0.5, "texts": ["a"], "cosines": [[1.0, 1.0]]}, "must have 1 rows of 1"),
         ({"kind": "semantic", "threshold": 0.5, "texts": ["a", "a"], "cosines": [[1.0, 1.0]] * 2}, "a text twice"),
@@ -103,6 +107,7 @@ def test_what_is_wrong_with_a_rule_is_told(rule: dict[str, Any], told: str) -> N
     ("keys", "told"),
     [
         ({"consensus": {"matching": {"kind": "tolerance"}}}, "needs recorded answers"),
+        ({"consensus": {"matching": {"kind": "equivalence"}}}, "give a share or a preset"),
         ({"faults": {"behaviour": "collude", "answer": "x"}}, "needs recorded answers"),
         ({"faults": {"behaviour": "silent", "answer": "x"}}, "goes with behaviour collude"),
         ({"faults": {"behaviour": "collude", "answer": "\x1b"}}, "must not hold control characters"),
@@ -111,6 +116,30 @@ def test_what_is_wrong_with_a_rule_is_told(rule: dict[str, Any], told: str) -> N
 def test_rules_and_made_up_answers_go_with_recorded_ones(keys: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         Scenario.model_validate({"nodes": {"n": {"count": 4, "executor": {"kind": "cpu"}}}} | keys)
+
+
+@pytest.mark.parametrize("rule", [{"share": 0.5}, {"preset": "parsed_answers"}])
+def test_a_share_is_of_whole_answers_that_are_drawn(rule: dict[str, Any]) -> None:
+    matching = {"kind": "equivalence"} | rule
+    executor: dict[str, Any] = {"kind": "gpu", "nondeterminism": {"rate": 0.1, "per": "token"}}
+    document = {"nodes": {"n": {"count": 4, "executor": executor}}, "consensus": {"matching": matching}}
+    (key,) = rule
+    with pytest.raises(ValidationError, match=rf"consensus\.matching\.{key}\n  is of whole answers: .* token and 7"):
+        Scenario.model_validate(document | {"workload": {"tokens": 7}})
+    assert Scenario.model_validate(document).consensus.equivalent == Equivalence.model_validate(matching).assumed
+    executor["nondeterminism"]["per"] = "request"
+    Scenario.model_validate(document | {"workload": {"tokens": 7}})
+    recorded = {"n": {"count": 1, "executor": {"kind": "recorded", "outputs": ["a"]}}}
+    with pytest.raises(ValidationError, match=rf"consensus\.matching\.{key}\n  .*: give a transform"):
+        Scenario.model_validate(document | {"nodes": recorded})
+
+
+def test_without_a_share_texts_are_read_as_words() -> None:
+    assert Equivalence() == Equivalence(transform="words") == Equivalence.model_validate({"share": None})
+    assert Equivalence().model_dump(exclude_none=True) == {"kind": "equivalence", "transform": "words"}
+    assert Equivalence(share=0.5).model_dump(exclude_none=True) == {"kind": "equivalence", "share": 0.5}
+    assert [rule.assumed for rule in (Exact(), Equivalence(), Equivalence(share=0.5))] == [None, None, 0.5]
+    assert not Equivalence(share=1.0).accepts("a", "A")  # it reads nothing
 
 
 def test_exact_matching_is_what_is_meant_without_a_word() -> None:

@@ -118,13 +118,26 @@ def step_law(case: Case, members: Block) -> Law:
     law: Law = {}
     for customers, probability in _deviators(case, members).items():
         deviating = frozenset().union(*customers)
-        reference = _whole(members - deviating)
         for tables in set_partitions(customers):
-            wrong = frozenset(frozenset().union(*table) for table in tables)
-            weight = probability * ewens([len(table) for table in tables], case.alternatives)
-            partition = reference | wrong
-            law[partition] = law.get(partition, 0.0) + weight
+            seated = probability * ewens([len(table) for table in tables], case.alternatives)
+            for good in _marks(len(tables), case.equivalent):
+                stay, wrong = members - deviating, set()
+                weight = seated
+                for table, mark in zip(tables, good, strict=True):
+                    nodes = frozenset().union(*table)
+                    weight *= case.equivalent if mark else 1 - case.equivalent
+                    if mark:
+                        stay |= nodes
+                    else:
+                        wrong.add(nodes)
+                partition = _whole(stay) | wrong
+                law[partition] = law.get(partition, 0.0) + weight
     return law
+
+
+def _marks(tables: int, equivalent: float) -> Iterator[tuple[bool, ...]]:
+    """Yield which tables are as good as the reference output, in every way that can be."""
+    return product([False, True] if equivalent else [False], repeat=tables)
 
 
 def set_partitions(items: Sequence[Block]) -> Iterator[list[list[Block]]]:

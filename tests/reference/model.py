@@ -56,7 +56,8 @@ class Group:
 class Case:
     """One block: who computes, who lies, and how results are agreed.
 
-    `alternatives` is the concentration of the Chinese-restaurant process, 0 to ``math.inf``.
+    `alternatives` is the concentration of the Chinese-restaurant process, 0 to ``math.inf``; each of its tables is
+    as good as the reference output with probability `equivalent`.
     """
 
     groups: tuple[Group, ...]
@@ -67,6 +68,7 @@ class Case:
     requests: int = 1
     tokens: int = 1
     per: Per = "request"
+    equivalent: float = 0.0
 
     @property
     def power(self) -> int:

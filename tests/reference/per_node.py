@@ -116,7 +116,7 @@ def threshold(group: Group, u: Floats) -> Floats:
 
 
 def choose(case: Case, honest: Sequence[Group], prefix: Ints, deviates: Bools, rng: np.random.Generator) -> Ints:
-    """Return each node's choice: 0 for the reference output, else 1 + the first node with it.
+    """Return each node's choice: 0 for the reference output and its equals, else 1 + the first node with it.
 
     Customers of one prefix enter its restaurant one by one: a newcomer takes a new wrong answer
     with probability alpha / (alpha + earlier customers), else that of a random earlier customer.
@@ -139,7 +139,12 @@ def choose(case: Case, honest: Sequence[Group], prefix: Ints, deviates: Bools, r
                     speaks &= ~spoken
         choice[:, i] = np.where(deviates[:, i], chosen, 0)
         customer[:, i] = speaks
-    return choice
+    if not case.equivalent:
+        return choice
+    good = (
+        rng.random((len(prefix), len(honest) + 1)) < case.equivalent
+    )  # each wrong answer, by the node it is named for
+    return np.where(np.take_along_axis(good, choice, axis=1), 0, choice)
 
 
 def _chance_of_new(alpha: float, earlier: Ints) -> Floats:

@@ -167,7 +167,7 @@ CLASHES = [
         "2:34: nodes.a.executor.kind: | numeric does not mix with cpu or gpu groups",
     ),
     ("kind: tolerance, absolute: 1", "kind: equivalence", "3:30: consensus.matching.kind: | does not compare numbers"),
-    ("numeric, node_noise: 0.1", "cpu", "3:30: consensus.matching.kind: | needs recorded answers (got 'tolerance')"),
+    ("numeric, node_noise: 0.1", "cpu", "3:30: consensus.matching.kind: | needs recorded answers; those"),
     (
         "tolerance, absolute: 1}}",
         "exact}}\nfaults: {behaviour: collude, answer: x}",

@@ -143,7 +143,8 @@ def _machines(scenario: Scenario) -> list[list[list[int]]]:
     """Nodes of each machine of each unit of the population."""
     units: list[list[list[int]]] = [[] for _ in scenario.population.units]
     groups = scenario.honest_groups
-    for numbers, group, unit in zip(scenario.numbering.values(), groups, unit_of(groups), strict=True):
+    units_of = unit_of(groups, scenario.consensus.equivalent)
+    for numbers, group, unit in zip(scenario.numbering.values(), groups, units_of, strict=True):
         if unit is None:
             continue
         nodes = list(numbers[: group.count])
