@@ -1,4 +1,4 @@
-"""Reads back what `sim feasibility` and `sim compare` printed as JSON."""
+"""Reads back what `sim feasibility`, `sim compare` and `sim compare --price` printed as JSON."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from sim.analysis.compare import Tradeoff
     from sim.analysis.feasibility import Feasibility
+    from sim.analysis.price import Price
 
-Row = TypeVar("Row", "Feasibility", "Tradeoff")
+Row = TypeVar("Row", "Feasibility", "Tradeoff", "Price")
 FILE_BYTES_MAX = 10_000_000
 TEXT_CHARACTERS_MAX = 2_000
 NUMBER_MAX = 1e100

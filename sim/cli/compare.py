@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from sim.cli.flags import Override
+from cyclopts import Parameter
+
+from sim.cli.flags import Override, Pricing, refuse_unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 def compare(
     *scenarios: str,
+    price: Annotated[bool, Parameter(negative=())] = False,
+    pricing: Pricing | None = None,
     set_: Override = None,
     catalog: str | None = None,
     plot: str | None = None,
@@ -33,12 +38,15 @@ def compare(
     ----------
     scenarios
         Scenario files (YAML), or folders of them, in which every group says how long a request takes.
+    price
+        Of one scenario with a matching rule: what it accepts from attackers against what it refuses of honest nodes,
+        over the rule's parameter. Try `sim compare --price scenarios/tolerant/price_oracle_median.yaml`.
     set_
         Override a field in all of them, as PATH=VALUE. May be given several times.
     catalog
         A file of your own (YAML), with prices for one.
     plot
-        Draw failure against cost too: tradeoff.png, .svg or .pdf.
+        Draw failure against cost too, or the price: tradeoff.png, .svg or .pdf.
     format
         A table for people, or JSON for scripts.
     """
@@ -48,6 +56,11 @@ def compare(
     if plot:
         check_suffix(plot)
     known = catalog_with(catalog)
+    if price:
+        from sim.cli.price import price as priced
+
+        return priced(scenarios, set_ or (), known, pricing or Pricing(), plot, format)
+    refuse_unused({f"--{key}": value for key, value in asdict(pricing or Pricing()).items()}, "--price", given=False)
     rows, chains = compared(scenarios, set_ or (), known)
     if format == "json":
         print(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from sim.sweeps.stopping import Stopping
 
+PRICES_MAX = 1_000
+PRICED_BLOCKS_MAX = 1_000_000_000
 Override = Annotated[list[str] | None, Parameter(name="--set", negative=())]
 """`--set PATH=VALUE`, any number of times."""
 
@@ -86,6 +89,54 @@ class Names:
 
         known = catalog_with(self.catalog) if self.catalog else None
         return {"files_anywhere": self.files_anywhere, "catalog": known}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Pricing:
+    """Which values of a matching rule's parameter have a price.
+
+    Parameters
+    ----------
+    parameter
+        With --price: the parameter that moves, such as absolute, relative, gap, threshold; by default the rule's own.
+    values
+        With --price: its values, as 0.5,1,2; by default those where it matters.
+    blocks
+        With --price: blocks to draw for each value that has no exact law: 1e6.
+    """
+
+    parameter: str | None = None
+    values: str | None = None
+    blocks: str | None = None
+
+    def read(self) -> tuple[list[float] | None, int | None]:
+        """Values and blocks that were asked for.
+
+        Raises
+        ------
+        ScenarioError
+            One is no number, or there are too many.
+        """
+        from sim.base.errors import Problem, ScenarioError
+
+        wanted = "numbers with commas between them, such as 0.5,1,2"
+        values = None if self.values is None else [_one(text, wanted) for text in self.values.split(",")]
+        if values is not None and len(values) > PRICES_MAX:
+            raise ScenarioError([Problem("", f"has at most {PRICES_MAX:,} values", len(values), "--values")])
+        blocks = number(self.blocks, "--blocks", whole, f"a whole number of blocks from 1 to {PRICED_BLOCKS_MAX:,}")
+        if blocks is not None and not 1 <= blocks <= PRICED_BLOCKS_MAX:
+            raise ScenarioError([Problem("", f"must be from 1 to {PRICED_BLOCKS_MAX:,}", self.blocks, "--blocks")])
+        return values, blocks
+
+
+def _one(text: str, wanted: str) -> float:
+    value: float = number(text, "--values", float, wanted)
+    if not math.isfinite(value):
+        from sim.base.errors import Problem, ScenarioError
+
+        raise ScenarioError([Problem("", f"must be {wanted}", text, "--values")])
+    return value
 
 
 @Parameter(name="*")

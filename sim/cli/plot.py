@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-Kind = Literal["curve", "heatmap", "stack", "feasibility", "tradeoff"]
+Kind = Literal["curve", "heatmap", "stack", "feasibility", "tradeoff", "price"]
 
 
 def plot(
@@ -32,18 +32,20 @@ def plot(
     ----------
     files
         A store that `sim sweep` made. For feasibility, what `sim feasibility --format json` printed, or nothing: the
-        whole catalog. For tradeoff, what `sim compare --format json` printed, or scenario files.
+        whole catalog. For tradeoff, what `sim compare --format json` printed, or scenario files. For price, what `sim
+        compare --price --format json` printed, or a scenario.
     output
         The picture: .png, .svg or .pdf.
     kind
         curve: block failure over one axis; heatmap: over two; stack: the four outcomes; feasibility: platforms against
-        models; tradeoff: block failure against cost.
+        models; tradeoff: block failure against cost; price: what a matching rule accepts of attackers and refuses of
+        honest nodes.
     x, y
         Axes of the sweep to draw along; by default the ones that suit the kind.
     series
         Draw only the points with one value of an axis: AXIS=VALUE.
     catalog
-        A file of your own (YAML), for feasibility and tradeoff.
+        A file of your own (YAML), for feasibility, tradeoff and price.
     """
     from sim.base.errors import Problem, ScenarioError
     from sim.plotting.save import check_suffix, save
@@ -51,13 +53,15 @@ def plot(
     if any(Path(output).absolute() == Path(file).absolute() for file in files):
         raise ScenarioError([Problem("", "would overwrite what it draws", output, "--output")])
     check_suffix(output)
-    drawn = kind in {"feasibility", "tradeoff"}
+    drawn = kind in {"feasibility", "tradeoff", "price"}
     unused = {"--x": x, "--y": y, "--series": series} if drawn else {"--catalog": catalog}
     refuse_unused(unused, f"--kind {kind}", given=True)
     if kind == "feasibility":
         axes = _feasibility(files, catalog)
     elif kind == "tradeoff":
         axes = _tradeoff(files, catalog)
+    elif kind == "price":
+        axes = _price(files, catalog)
     else:
         axes = _sweep(files, kind, x, y, series)
     save(axes, Path(output))
@@ -105,3 +109,16 @@ def _tradeoff(files: Sequence[str], catalog: str | None) -> Axes:
     if len(files) == 1 and files[0].lower().endswith(".json"):
         return tradeoff(read_rows(files[0], Tradeoff, "compare"))
     return tradeoff(compared(files, (), catalog_with(catalog))[0])
+
+
+def _price(files: Sequence[str], catalog: str | None) -> Axes:
+    from sim.analysis.price import Price
+    from sim.analysis.saved import read_rows
+    from sim.catalog.catalog import catalog_with
+    from sim.cli.flags import Pricing
+    from sim.cli.price import priced
+    from sim.plotting.price import price_curve
+
+    if len(files) == 1 and files[0].lower().endswith(".json"):
+        return price_curve(read_rows(files[0], Price, "compare --price"))
+    return price_curve(list(priced(files, (), catalog_with(catalog), Pricing())))
