@@ -13,6 +13,7 @@ The whole public API. Read a scenario, run it, look at the result::
 `plot`, `save`      draw rows as a matplotlib Axes, and write the picture
 `feasibility`       can these platforms run these models; `judge_scenario` asks a scenario
 `compare`           scenarios side by side: failure, wrong results, time, cost
+`prices`            what a matching rule accepts from attackers, against what it refuses of honest nodes
 `catalog_with`      the `Catalog` of platforms, models and hardware, with a file of your own
 `Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Network`, `Workload`, `Run`
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sim.analysis.claim import judge_scenario
     from sim.analysis.compare import compare
     from sim.analysis.feasibility import feasibility
+    from sim.analysis.price import prices
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
     from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
@@ -104,6 +106,7 @@ _WHERE = {
     "judge_scenario": "sim.analysis.claim",
     "load_scenario": "sim.scenario.load",
     "plot": "sim.plotting",
+    "prices": "sim.analysis.price",
     "run": "sim.engines.select",
     "save": "sim.plotting",
     "sweep": "sim.sweeps.sweep",
@@ -154,6 +157,7 @@ __all__ = [
     "judge_scenario",
     "load_scenario",
     "plot",
+    "prices",
     "run",
     "save",
     "sweep",

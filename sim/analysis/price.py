@@ -173,7 +173,7 @@ def _where_it_matters(scenario: Scenario, rule: Matching, parameter: str) -> lis
         cosines = sorted({cosine for index, row in enumerate(rule.cosines) for cosine in row[:index]})
         return [*cosines, *((one + other) / 2 for one, other in itertools.pairwise(cosines))]
     if isinstance(rule, Margin):
-        return [0.5 * step for step in range(41)]
+        return [0.5 * step for step in range(25)]
     spread = _spread(scenario)
     if parameter == "digits":
         first = math.floor(-math.log10(spread)) - 1

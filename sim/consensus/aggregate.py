@@ -40,7 +40,7 @@ def median(election: Election, numbers: Numbers, leader: Integers | None) -> End
     Returns
     -------
     Ended
-        Byzantine nodes vote for a median that does harm (and to equivocate, for every one).
+        Byzantine nodes vote for a median that does harm, or is theirs (and to equivocate, for every one).
     """
     blocks, honest = numbers.values.shape
     weights = np.broadcast_to(numbers.power, (blocks, honest))
@@ -55,11 +55,12 @@ def median(election: Election, numbers: Numbers, leader: Integers | None) -> End
     accepts = numbers.accepts(result)
     harmless = numbers.harmless(result) if honest else np.zeros(blocks, dtype=np.bool_)
     hostile = election.behaviour in {"collude", *BOOSTED}
-    helps = ~harmless | (election.behaviour == "equivocate")
+    theirs = (result == numbers.forged) & (election.behaviour == "collude")
+    helps = ~harmless | theirs | (election.behaviour == "equivocate")
     won = accepts @ numbers.power + np.where(helps & hostile, election.byzantine, 0) >= election.quorum
     won &= ~led | hostile
     outcome = np.where(won, np.where(harmless, Outcome.agreed, Outcome.wrong_result), Outcome.no_quorum)
-    return Ended(outcome, accepts & (won & harmless)[:, None], won & ~harmless)
+    return Ended(outcome, accepts & (won & harmless)[:, None], won & theirs)
 
 
 def _reports(election: Election, numbers: Numbers) -> tuple[Floats, Integers]:

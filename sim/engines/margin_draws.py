@@ -53,10 +53,20 @@ class MarginDraws:
         """Numbers drawn for a block, about."""
         return (1 + self.scenario.points * self.widest) * (self.honest + 1)
 
-    def draw(self, stream: Generator, blocks: int) -> tuple[Integers, Integers]:
-        """Outcome of each block, and its honest nodes that reject what is agreed; shape (blocks,) each."""
+    def draw(self, stream: Generator, blocks: int, *, hostile: bool = False) -> tuple[Integers, Integers]:
+        """Outcome of each block, and its honest nodes that reject what is agreed; shape (blocks,) each.
+
+        Parameters
+        ----------
+        stream
+            Source of randomness.
+        blocks
+            Number of blocks.
+        hostile
+            Whether a Byzantine node leads every one.
+        """
         election = self.election
-        led = stream.integers(0, election.votes, size=blocks) >= self.honest
+        led = (stream.integers(0, election.votes, size=blocks) >= self.honest) | hostile
         rows = stream.binomial(self.scenario.points, self.widest, size=blocks)
         accepts, same = self._checked(stream, np.repeat(np.arange(blocks), rows), led)
         helps = election.behaviour == "equivocate" and self.honest > 0

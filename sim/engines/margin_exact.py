@@ -12,7 +12,7 @@ from sim.engines.result import exact_result
 from sim.inference.chain import STATES_MAX
 from sim.inference.difficulty.near_tie import NearTie
 from sim.inference.executors import Gpu
-from sim.inference.forcing import Accepting, accepting
+from sim.inference.forcing import TOLD_MAX, Accepting, Check, accepting, told_apart
 
 if TYPE_CHECKING:
     from sim.engines.result import Result
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 def obstacle(scenario: Scenario) -> str | None:
     """Why there is no exact answer; None if there is one."""
-    if scenario.faults.noise is not None and scenario.election.byzantine:
-        return "it cannot tell whether a cheaper answer that passes is one that an honest node gives too"
-    if scenario.honest_nodes > STATES_MAX:
-        return f"it works out checks of at most {STATES_MAX} nodes"
+    if scenario.honest_nodes > (TOLD_MAX if _posts_cheaper(scenario) else STATES_MAX):
+        return f"{scenario.honest_nodes:,} honest nodes are too many to count those that accept an answer"
     return None
 
 
@@ -38,26 +36,44 @@ def run_margin(scenario: Scenario) -> Result:
         outcomes[Outcome.no_quorum] += share * law.lost
         outcomes[Outcome.agreed] += share * float(law.mass.sum())
         missing += share * float(law.mass @ np.arange(len(law.mass))[::-1])
-    if election.behaviour != "equivocate" or not honest:
+    if _posts_cheaper(scenario):
+        law = told_apart(cheaper(scenario))
+        known = law.mass[:, 1:].sum(axis=1)
+        outcomes[Outcome.no_quorum] += hostile * law.lost
+        outcomes[Outcome.wrong_result] += hostile * float(law.mass[:, 0].sum())
+        outcomes[Outcome.agreed] += hostile * float(known.sum())
+        missing += hostile * float(known @ np.arange(len(known))[::-1])
+    elif election.behaviour != "equivocate" or not honest:
         captured = election.behaviour in {"collude", *BOOSTED} and election.byzantine >= election.quorum
         outcomes[Outcome.wrong_result if captured else Outcome.no_quorum] += hostile
     return exact_result(scenario, outcomes, missing)
+
+
+def _posts_cheaper(scenario: Scenario) -> bool:
+    """Whether Byzantine nodes post what a cheaper model answers."""
+    return scenario.faults.noise is not None and scenario.election.byzantine > 0
 
 
 def _led(scenario: Scenario, hostile: float) -> list[tuple[float, Accepting]]:
     """Share of blocks, and who accepts them, with each kind of leader that posts what an honest node would."""
     election, honest = scenario.election, scenario.honest_nodes
     helps = election.byzantine if election.behaviour == "equivocate" else 0
-    rows = [(1 - hostile, checked(scenario, honest - 1, election.quorum - 1 - helps))] if honest else []
+    rows = [(1 - hostile, accepting(check(scenario, honest - 1, election.quorum - 1 - helps)))] if honest else []
     if helps and honest:
-        rows.append((hostile, checked(scenario, honest, election.quorum - helps)))
+        rows.append((hostile, accepting(check(scenario, honest, election.quorum - helps))))
     return rows
 
 
-def checked(scenario: Scenario, checkers: int, needed: int, noise: float = 1.0) -> Accepting:
-    """How many of some honest nodes accept what a node posts whose noise is so many times theirs."""
+def check(scenario: Scenario, checkers: int, needed: int, noise: float = 1.0) -> Check:
+    """Check by some honest nodes of what a node posts whose noise is so many times theirs."""
     rule = cast("Margin", scenario.consensus.matching)
-    return accepting(law_of(scenario), rule.gap, checkers, needed, scenario.points, noise)
+    return Check(law_of(scenario), rule.gap, checkers, needed, scenario.points, noise)
+
+
+def cheaper(scenario: Scenario) -> Check:
+    """Check of what a Byzantine leader posts, all of which vote for it."""
+    election, noise = scenario.election, scenario.faults.noise
+    return check(scenario, scenario.honest_nodes, election.quorum - election.byzantine, noise or 0.0)
 
 
 def law_of(scenario: Scenario) -> NearTie:

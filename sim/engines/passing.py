@@ -6,6 +6,7 @@ alone, so that two rules meet the same answers.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,11 +14,17 @@ import numpy as np
 from sim.consensus.matching import Margin, Median
 from sim.consensus.tally import Outcome
 from sim.engines import margin_exact, number_exact, replay
+from sim.engines.margin_draws import MarginDraws
 from sim.engines.number_draws import NumberDraws
 from sim.engines.result import Estimate
+from sim.inference.forcing import accepting, told_apart
 from sim.statistics.streams import CONTENTS, cell_stream, named_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.random import Generator
+
     from sim.scenario.schema import Scenario
 
 _WORK_PER_CELL = 1_000_000
@@ -29,7 +36,7 @@ class Passing(NamedTuple):
     Parameters
     ----------
     false_accept
-        That the attackers' answer is certified, once it is put to the vote.
+        That the attackers' answer is certified, once it is put to the vote, and no honest node gives it.
     false_reject
         That honest nodes, on whom attackers keep silent, certify nothing, or several things; with a leader, where that
         is an honest node.
@@ -55,38 +62,45 @@ def passing(attacked: Scenario, silent: Scenario, blocks: int) -> Passing:
     if attacked.recorded:
         return Passing(*(Estimate.exact(chance) for chance in replay.passing(attacked, silent)))
     if isinstance(rule, Margin):
-        return _checked(attacked)
+        return _checked(attacked, blocks)
     exact = number_exact.obstacle(attacked) is None and number_exact.obstacle(silent) is None
     if not exact:
         return _drawn(attacked, silent, blocks)
     if isinstance(rule, Median):
         law, alone = number_exact.vote_on_median(attacked), number_exact.vote_on_median(silent)
-        return Passing(Estimate.exact(law.wrong), Estimate.exact(alone.refused))
+        return Passing(Estimate.exact(law.forged), Estimate.exact(alone.refused))
     chances = number_exact.passes(attacked)
     return Passing(Estimate.exact(chances.slanted), Estimate.exact(chances.refused))
 
 
-def _checked(attacked: Scenario) -> Passing:
+def _checked(attacked: Scenario, blocks: int) -> Passing:
     """Posted tokens: those of an honest node, and those of a cheaper model."""
-    election, honest = attacked.election, attacked.honest_nodes
-    cheaper = 0.0
-    if attacked.faults.noise is not None:
-        law = margin_exact.checked(attacked, honest, election.quorum - election.byzantine, attacked.faults.noise)
-        cheaper = float(law.mass.sum())
-    refused = margin_exact.checked(attacked, honest - 1, election.quorum - 1).lost
-    return Passing(Estimate.exact(cheaper), Estimate.exact(refused))
+    refused = accepting(margin_exact.check(attacked, attacked.honest_nodes - 1, attacked.election.quorum - 1)).lost
+    if margin_exact.obstacle(attacked) is None:
+        passed = Estimate.exact(float(told_apart(margin_exact.cheaper(attacked)).mass[:, 0].sum()))
+    else:
+        draws = MarginDraws(attacked)
+        wrong = sum(
+            int(np.count_nonzero(draws.draw(stream, number, hostile=True)[0] == Outcome.wrong_result))
+            for stream, number in _streams(attacked, draws.work, blocks)
+        )
+        passed = Estimate.of(wrong, blocks)
+    return Passing(passed, Estimate.exact(refused))
 
 
 def _drawn(attacked: Scenario, silent: Scenario, blocks: int) -> Passing:
     """Draw numbers, and vote on the same ones with and without an attack."""
     hostile, honest = NumberDraws(attacked), NumberDraws(silent)
-    size = max(1, _WORK_PER_CELL // max(hostile.work, honest.work, 1))
-    key = named_key("price", attacked.run.seed)
-    accepted = refused = done = cell = 0
-    while done < blocks:
-        number = min(size, blocks - done)
-        accepted += int(hostile.led(cell_stream(key, cell, CONTENTS), number, hostile=True).accepted.sum())
-        ended = honest.led(cell_stream(key, cell, CONTENTS), number, hostile=False)
-        refused += int(np.count_nonzero(ended.outcome != Outcome.agreed))
-        done, cell = done + number, cell + 1
+    work, accepted, refused = max(hostile.work, honest.work), 0, 0
+    for stream, number in _streams(attacked, work, blocks):
+        accepted += int(hostile.led(stream, number, hostile=True).accepted.sum())
+    for stream, number in _streams(attacked, work, blocks):
+        refused += int(np.count_nonzero(honest.led(stream, number, hostile=False).outcome != Outcome.agreed))
     return Passing(Estimate.of(accepted, blocks), Estimate.of(refused, blocks))
+
+
+def _streams(scenario: Scenario, work: float, blocks: int) -> Iterator[tuple[Generator, int]]:
+    """Yield streams that only the seed decides, and how many blocks to draw from each."""
+    size, key = max(1, int(_WORK_PER_CELL // max(work, 1))), named_key("price", scenario.run.seed)
+    for cell in range(math.ceil(blocks / size)):
+        yield cell_stream(key, cell, CONTENTS), min(size, blocks - cell * size)

@@ -117,7 +117,7 @@ def _replayed_pairwise(scenario: Scenario, power: dict[str, int], nodes: dict[st
 
 
 def passing(attacked: Scenario, silent: Scenario) -> tuple[float, float]:
-    """Whether the answer of colluding nodes is certified once it is put to the vote, and how often honest ones are not.
+    """Whether an answer that only colluding nodes give is certified, and how often those of honest nodes are not.
 
     Parameters
     ----------
@@ -131,15 +131,13 @@ def passing(attacked: Scenario, silent: Scenario) -> tuple[float, float]:
         first = np.array([0]) if silent.consensus.result == "propose" else None
         return float(accepted), float(settled(silent, alone, first).outcome[0] != Outcome.agreed)
     ballot, election = _ballot(attacked), attacked.election
-    votes = election.byzantine + int(
-        ballot.power @ (ballot.forged if ballot.same is None else ballot.accepts[ballot.same])
-    )
+    votes = election.byzantine + int(ballot.power @ ballot.forged)
     if attacked.consensus.result == "certify":
         refused = float(tolerant.certify(silent.election, ballot).outcome != Outcome.agreed)
     else:
         won = [tolerant.propose(silent.election, ballot, i).outcome == Outcome.agreed for i in range(len(ballot.power))]
         refused = 1 - float(ballot.power @ np.array(won, dtype=np.int64)) / max(int(ballot.power.sum()), 1)
-    return float(votes >= election.quorum), refused
+    return float(votes >= election.quorum and ballot.same is None), refused
 
 
 def _harmless(scenario: Scenario, power: dict[str, int], answer: str) -> bool:

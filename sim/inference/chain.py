@@ -113,11 +113,20 @@ def repeated(alive: NDArray[np.bool_], step: Agreement, points: int) -> tuple[Fl
     """
     if points == 1:
         return step.mass[alive], step.lost
-    return _stepped(*_transitions(alive, step), points)
+    return stepped(*_transitions(alive, step), points)
 
 
-def _stepped(one: Floats, lost: Floats, points: int) -> tuple[Floats, float]:
-    """Law of the state after a number of points, from the whole population, and the mass that is lost.
+def stepped(one: Floats, lost: Floats, points: int) -> tuple[Floats, float]:
+    """Law of the state after a number of points, from the last state on, and the mass that is lost.
+
+    Parameters
+    ----------
+    one
+        Transition probabilities between states, lower triangular, shape (S, S).
+    lost
+        Those into "lost", shape (S,).
+    points
+        Number of steps, at least 1.
 
     Where a state is almost never left, the chance of staying is 1 - e with a tiny e, whose rounding a power of M
     would blow up to M times 1e-16. T is triangular, so the diagonal of a power is the power of the diagonal, set from

@@ -22,7 +22,8 @@ import numpy as np
 
 from sim.inference.acceptance import counted
 from sim.inference.agreement import Agreement
-from sim.inference.chain import repeated
+from sim.inference.binomial import log_choose
+from sim.inference.chain import repeated, stepped
 from sim.inference.quadrature import panels
 
 if TYPE_CHECKING:
@@ -31,28 +32,32 @@ if TYPE_CHECKING:
     from sim.inference.difficulty.near_tie import NearTie
 
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
 
 SIGMA_MAX = 38.5  # beyond it a normal tail is zero in double precision
+TOLD_MAX = 30
+"""Nodes up to which those that would have posted the same are told apart."""
 _BULK = 9.0
 
 
 class Accepting(NamedTuple):
-    """How many nodes accept an answer.
+    """How many nodes accept an answer, and how many would have posted it themselves.
 
     Parameters
     ----------
     mass
-        Probability that exactly that many do, from the number needed on, shape (checkers + 1,); zero below it.
+        Probability of each number of nodes that accept it, from the number needed on, and of those among them that
+        would have posted it; shape (checkers + 1, checkers + 1). Where they are not told apart, shape (checkers + 1,).
     lost
-        Probability that fewer do.
+        Probability that fewer accept it than are needed.
     """
 
     mass: Floats
     lost: float
 
 
-def accepting(law: NearTie, gap: float, checkers: int, needed: int, points: int, noise: float = 1.0) -> Accepting:
-    """Law of the number of nodes that accept an answer.
+class Check(NamedTuple):
+    """A check of posted tokens.
 
     Parameters
     ----------
@@ -61,36 +66,93 @@ def accepting(law: NearTie, gap: float, checkers: int, needed: int, points: int,
     gap
         Largest difference of two tokens that counts as a tie, in standard deviations of the noise.
     checkers
-        Honest nodes that check it.
+        Honest nodes that check.
     needed
-        How many must accept it.
+        How many must accept the answer.
     points
         Decision points of the answer.
     noise
         Noise of the node that posts it, in that of the checkers; 0: it posts the reference output.
     """
-    if needed > checkers:
-        return Accepting(np.zeros(checkers + 1), 1.0)
-    from scipy.special import ndtr
 
-    hardness, weights = panels(_edges(law, gap, checkers, noise))
-    margin = law.margin_max * hardness
-    second = ndtr(-margin / noise) if noise else np.zeros_like(margin)
-    first = ndtr(margin / noise) if noise else np.ones_like(margin)
-    best = counted(checkers, ndtr(-(margin + gap)), ndtr(margin + gap))
-    other = counted(checkers, ndtr(margin - gap), ndtr(gap - margin))
-    rejects = (weights * first) @ best + (weights * second) @ other
-    alive = np.arange(checkers + 1) >= max(needed, 0)
-    step = Agreement(np.where(alive, rejects[::-1], 0.0), float(rejects[::-1][~alive].sum()))
-    mass = np.zeros(checkers + 1)
-    mass[alive], lost = repeated(alive, step, points)
+    law: NearTie
+    gap: float
+    checkers: int
+    needed: int
+    points: int
+    noise: float = 1.0
+
+    def chances(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Chances that a checker would have posted the same, accepts something else, and rejects; and their weights."""
+        from scipy.special import ndtr
+
+        hardness, weights = panels(self._edges())
+        d = self.law.margin_max * hardness
+        first, second = np.ones_like(d), np.zeros_like(d)
+        if self.noise:
+            first, second = ndtr(d / self.noise), ndtr(-d / self.noise)
+        same = np.concatenate([ndtr(d), ndtr(-d)])
+        tied = np.concatenate([ndtr(-d) - ndtr(-d - self.gap), ndtr(self.gap - d) - ndtr(-d)])
+        rejects = np.concatenate([ndtr(-d - self.gap), ndtr(d - self.gap)])
+        return same, np.maximum(tied, 0.0), rejects, np.concatenate([weights * first, weights * second])
+
+    def _edges(self) -> Floats:
+        """Hardness between which all of them are smooth: about no margin, about the gap, and on the poster's scale."""
+        step = min(0.5, 4 / math.sqrt(max(self.checkers, 1)))
+        bulk = np.arange(0, self.gap + _BULK + step, step)
+        tails = [self.gap + np.arange(_BULK, SIGMA_MAX), self.noise * np.arange(0, SIGMA_MAX, 0.5)]
+        hardness: Floats = np.concatenate([bulk, *tails]) / self.law.margin_max
+        return np.unique(np.concatenate([[0.0, 1.0], hardness[hardness < 1]]))
+
+
+def accepting(check: Check) -> Accepting:
+    """Law of the number of nodes that accept an answer."""
+    n = check.checkers
+    if check.needed > n:
+        return Accepting(np.zeros(n + 1), 1.0)
+    same, tied, rejects, weights = check.chances()
+    law = (weights @ counted(n, rejects, same + tied))[::-1]
+    alive = np.arange(n + 1) >= max(check.needed, 0)
+    step = Agreement(np.where(alive, law, 0.0), float(law[~alive].sum()))
+    mass = np.zeros(n + 1)
+    mass[alive], lost = repeated(alive, step, check.points)
     return Accepting(mass, lost)
 
 
-def _edges(law: NearTie, gap: float, checkers: int, noise: float) -> Floats:
-    """Hardness between which all chances are smooth: about no margin, about the gap, and on the scale of the poster."""
-    step = min(0.5, 4 / math.sqrt(max(checkers, 1)))
-    bulk = np.arange(0, gap + _BULK + step, step)
-    tails = np.concatenate([gap + np.arange(_BULK, SIGMA_MAX), noise * np.arange(0, SIGMA_MAX, 0.5)])
-    hardness: Floats = np.concatenate([bulk, tails]) / law.margin_max
-    return np.unique(np.concatenate([[0.0, 1.0], hardness[hardness < 1]]))
+def told_apart(check: Check) -> Accepting:
+    """Law of the number of nodes that accept an answer, and of those that would have posted it, at most `TOLD_MAX`.
+
+    A Markov chain on both numbers (a, e): of the e nodes that would have posted all so far, some still would, some
+    accept what they would not have posted, the others reject; of the a - e others, some accept.
+    """
+    n = check.checkers
+    mass = np.zeros((n + 1, n + 1))
+    if check.needed > n:
+        return Accepting(mass, 1.0)
+    states = [(a, e) for a in range(max(check.needed, 0), n + 1) for e in range(a + 1)]
+    number = np.full((n + 1, n + 1), -1)
+    number[tuple(np.array(states).T)] = np.arange(len(states))
+    same, tied, rejects, weights = check.chances()
+    one, lost = np.zeros((len(states), len(states))), np.zeros(len(states))
+    for e in range(n + 1):
+        kept, both = _of_same(e, same, tied, rejects)
+        for state, a in ((number[a, e], a) for a in range(e, n + 1) if number[a, e] >= 0):
+            others = counted(a - e, rejects, same + tied)[:, ::-1]
+            chance = (both * weights[:, None]).T @ others
+            reached = number[kept.sum(axis=1)[:, None] + np.arange(a - e + 1), kept[:, :1]]
+            np.add.at(one[state], reached[reached >= 0], chance[reached >= 0])
+            lost[state] = chance[reached < 0].sum()
+    law, gone = stepped(one, lost, check.points)
+    mass[tuple(np.array(states).T)] = law
+    return Accepting(mass, gone)
+
+
+def _of_same(e: int, same: Floats, tied: Floats, rejects: Floats) -> tuple[Integers, Floats]:
+    """Of e nodes, how many would post the next token too and how many only accept it, shape (P, 2); the law, (K, P)."""
+    from scipy.special import xlogy
+
+    kept = np.array([(more, only) for more in range(e + 1) for only in range(e + 1 - more)], dtype=np.int64)
+    more, only = kept.T
+    ways = log_choose(e)[more] + np.array([log_choose(e - m)[o] for m, o in kept.tolist()])
+    logs = xlogy(more, same[:, None]) + xlogy(only, tied[:, None]) + xlogy(e - more - only, rejects[:, None])
+    return kept, np.exp(ways + logs)

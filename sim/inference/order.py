@@ -32,12 +32,15 @@ class MedianLaw(NamedTuple):
         Probabilities that a median has a quorum within the bound around the honest one, beyond it, or none.
     rejecting
         Mean number of honest nodes that do not accept it, zero where none is agreed.
+    forged
+        Probability that the median is the forged number, and has a quorum.
     """
 
     agreed: float
     wrong: float
     refused: float
     rejecting: float
+    forged: float = 0.0
 
 
 class Forged(NamedTuple):
@@ -59,7 +62,7 @@ class Vote(NamedTuple):
     forged
         False reports at one place.
     hostile
-        Byzantine votes for a median that does harm.
+        Byzantine votes for a median that does harm, or is theirs.
     quorum
         Votes that a median needs.
     bound
@@ -79,13 +82,15 @@ class Vote(NamedTuple):
         """Rank of the median among the honest numbers and the forged ones, from 1."""
         return (self.honest + self.below + self.above + self.forged + 1) // 2 - self.below
 
-    def ends(self, joint: Floats) -> Floats:
+    def ends(self, joint: Floats, *, theirs: bool = False) -> Floats:
         """Add up how votes end.
 
         Parameters
         ----------
         joint
             Probability of each number of rejecting nodes below the median, and above it, shape (K, L).
+        theirs
+            Whether the median is the forged number.
 
         Returns
         -------
@@ -95,7 +100,7 @@ class Vote(NamedTuple):
         below, above = np.arange(joint.shape[0])[:, None], np.arange(joint.shape[1])
         middle = (self.honest + 1) // 2
         harmless = (below < middle) & (above <= self.honest - middle)
-        votes = self.honest - below - above + np.where(harmless, 0, self.hostile)
+        votes = self.honest - below - above + np.where(harmless & (not theirs), 0, self.hostile)
         won = votes >= self.quorum
         agreed = joint * (won & harmless)
         return np.array(
@@ -115,11 +120,13 @@ def median_law(vote: Vote, at: Forged | None) -> MedianLaw:
     """
     if at is None:
         return MedianLaw(*_at_honest(vote, vote.rank, None, 0).tolist())
-    total = _at_forged(vote, at)
+    theirs = _at_forged(vote, at)
+    total = theirs.copy()
     for rank, side in ((vote.rank - vote.forged, 1), (vote.rank, -1)):
         if 1 <= rank <= vote.honest:
             total += _at_honest(vote, rank, at, side)
-    return MedianLaw(*total.tolist())
+    agreed, wrong, refused, rejecting = total.tolist()
+    return MedianLaw(agreed, wrong, refused, rejecting, float(theirs[:2].sum()))
 
 
 def _at_honest(vote: Vote, rank: int, at: Forged | None, side: int) -> Floats:
@@ -150,7 +157,7 @@ def _at_forged(vote: Vote, at: Forged) -> Floats:
     law = counted(vote.honest, ndtr(points), ndtr(-points))
     total = np.zeros(4)
     for below in range(max(vote.rank - vote.forged, 0), min(vote.rank - 1, vote.honest) + 1):
-        total += vote.ends(_joint(vote, points, weights * law[:, below], below, vote.honest - below))
+        total += vote.ends(_joint(vote, points, weights * law[:, below], below, vote.honest - below), theirs=True)
     return total
 
 

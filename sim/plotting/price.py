@@ -64,7 +64,7 @@ def price_curve(rows: Sequence[Price], axes: Axes | None = None) -> Axes:
     axes.set_xlabel(f"{first.rule}: {first.parameter}")
     axes.set_ylabel("probability in a block")
     frame(axes)
-    axes.legend(frameon=False, fontsize=SMALL_PT, loc="lower right" if values[0] else "best")
+    axes.legend(frameon=False, fontsize=SMALL_PT, loc="best")
     head(axes, f"The price of {first.rule}", f"{first.scenario}: {first.attackers} attackers collude")
     return axes
 

@@ -1,0 +1,156 @@
+"""The price of a matching rule: both errors against closed forms, and what is told where there is none."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sim import Scenario, ScenarioError, load_scenario, prices
+from sim.analysis.price import price_at
+
+PHI = stats.norm.cdf
+TOLERANT = Path("scenarios/tolerant")
+
+
+def numeric(rule: dict[str, Any], count: int = 4, noise: str = "gaussian", **keys: Any) -> Scenario:
+    executor = {"kind": "numeric", "node_noise": 1.0, "noise": noise}
+    faults = {"behaviour": "collude", "shift": 1.0} | keys.pop("faults", {})
+    consensus = {"matching": rule, "result": keys.pop("result", "propose")} | keys.pop("consensus", {})
+    nodes = {"g": {"count": count, "executor": executor}}
+    return Scenario.model_validate({"nodes": nodes, "consensus": consensus, "faults": faults} | keys)
+
+
+def test_both_errors_have_closed_forms_where_four_nodes_need_three() -> None:
+    """One attacker of four: two of three honest nodes must accept its number, and all three an honest one."""
+    rows = prices(numeric({"kind": "tolerance"}), values=[2.0, 0.5, 8.0])
+    assert [row.value for row in rows] == [0.5, 2.0, 8.0]
+    for row in rows:
+        inside = PHI(row.value - 1) - PHI(-row.value - 1)
+        assert row.exact
+        assert row.attackers == 1
+        assert row.false_accept == pytest.approx(3 * inside**2 - 2 * inside**3, rel=1e-12)
+        x = np.linspace(-10, 10, 20_001)
+        both = (PHI(x + row.value) - PHI(x - row.value)) ** 2
+        assert row.false_reject == pytest.approx(1 - np.trapezoid(both * stats.norm.pdf(x), x), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["tolerance", "median"])
+def test_simulated_prices_are_the_exact_ones(kind: str) -> None:
+    """Whatever keeps a rule from having an exact law: here a voting power that changes nothing but the engine."""
+    result = "propose" if kind == "tolerance" else "certify"
+    exact = numeric({"kind": kind}, 13, result=result)
+    plain = exact.model_dump(mode="json", exclude_none=True)
+    plain["nodes"]["g"]["power"] = 2
+    plain["consensus"]["quorum"] = 18  # of 26, as 9 of 13
+    for value in (0.8, 1.5, 3.0):
+        law = price_at(exact, "absolute", value)
+        drawn = price_at(Scenario.model_validate(plain), "absolute", value, 40_000)
+        assert law.exact
+        assert not drawn.exact
+        for key in ("false_accept", "false_reject"):
+            low, high = getattr(drawn, f"{key}_low"), getattr(drawn, f"{key}_high")
+            slack = high - low
+            assert low - slack <= getattr(law, key) <= high + slack, (value, key)
+
+
+@pytest.mark.parametrize("kind", ["tolerance", "median", "approximate"])
+@pytest.mark.parametrize("noise", ["laplace", "uniform"])
+@pytest.mark.parametrize("result", ["certify", "propose"])
+def test_a_wider_bound_refuses_less_on_the_same_draws(kind: str, noise: str, result: str) -> None:
+    rows = prices(numeric({"kind": kind}, 7, noise, result=result), values=[0.5, 1.0, 2.0, 4.0], blocks=4_000)
+    assert [row.exact for row in rows] == [False] * 4
+    if kind != "approximate":
+        assert (np.diff([row.false_accept for row in rows]) >= 0).all()
+    if result == "propose" or kind == "median":
+        assert (np.diff([row.false_reject for row in rows]) <= 0).all()
+    assert rows[0].false_reject > rows[-1].false_reject or rows[0].false_reject == 0
+
+
+def test_a_median_takes_a_slant_only_where_honest_numbers_reach() -> None:
+    rule = {"kind": "median", "absolute": 3.0}
+    passed = [prices(numeric(rule, 13, result="certify", faults={"shift": shift}))[20] for shift in (0.5, 2.0, 8.0)]
+    chances = [row.false_accept for row in passed]
+    assert chances[0] > 0.3 > chances[1] > 1e-6 > chances[2] > 0
+    tolerance = prices(numeric({"kind": "tolerance"}, 13, faults={"shift": 2.0}), values=[3.0])[0]
+    assert tolerance.false_accept > 0.9 > chances[1]
+
+
+def test_margins_accept_a_cheaper_model_only_with_a_gap() -> None:
+    rows = prices(load_scenario(TOLERANT / "logit_margin.yaml"), values=[0, 2, 4])
+    assert rows[0].false_accept == 0
+    assert rows[0].false_reject == pytest.approx(0.0909094, rel=1e-6)
+    assert rows[1].false_accept < rows[2].false_accept
+    assert rows[1].false_reject > rows[2].false_reject
+
+
+def test_where_nodes_are_too_many_to_tell_apart_cheaper_answers_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = load_scenario(TOLERANT / "logit_margin.yaml")
+    law = price_at(one, "gap", 4.0)
+    monkeypatch.setattr("sim.engines.margin_exact.TOLD_MAX", 5)
+    drawn = price_at(one, "gap", 4.0, 20_000)
+    assert law.exact
+    assert not drawn.exact
+    slack = drawn.false_accept_high - drawn.false_accept_low
+    assert drawn.false_accept == pytest.approx(law.false_accept, abs=slack)
+    assert drawn.false_reject == law.false_reject
+
+
+def test_no_threshold_lets_honest_sentences_pass_and_not_the_attacker() -> None:
+    rows = prices(load_scenario(TOLERANT / "three_computers_attacked.yaml"))
+    assert {(row.false_accept, row.false_reject) for row in rows} == {(1.0, 0.0), (1.0, 1.0), (0.0, 1.0)}
+
+
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("kind", ["tolerance", "median", "approximate"])
+def test_recorded_numbers_have_a_price_too(kind: str, result: str) -> None:
+    nodes = {"n": {"count": 4, "executor": {"kind": "recorded", "outputs": ["10", "10.1", "10.2", "0"]}}}
+    faults = {"byzantine": 1, "behaviour": "collude", "answer": "10.15"}
+    consensus = {"matching": {"kind": kind}, "result": result}
+    one = Scenario.model_validate({"nodes": nodes, "consensus": consensus, "faults": faults})
+    narrow, wide = prices(one, values=[0.001, 0.2])
+    assert narrow.false_reject == 1
+    assert wide.false_reject == 0
+    lower = kind == "median" and result == "certify"  # the lower of 10.1 and 10.15, if they leave out no report
+    assert wide.false_accept == (0 if lower else 1)
+
+
+def test_rounding_has_digits() -> None:
+    rows = prices(numeric({"kind": "equivalence", "transform": "round", "digits": 0}), blocks=2_000)
+    assert [row.value for row in rows] == [-1.0, 0.0, 1.0, 2.0, 3.0]
+    assert rows[0].false_reject < rows[-1].false_reject == 1
+
+
+def test_the_bound_that_is_given_moves_and_the_scale_is_that_of_the_noise() -> None:
+    given = prices(numeric({"kind": "tolerance", "relative": 0.1}, workload={"true_value": 50}))
+    assert {row.parameter for row in given} == {"relative"}
+    assert given[0].value == pytest.approx(0.25 / 50)
+    assert given[-1].value == pytest.approx(16 / 50)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "told"),
+    [
+        (numeric({"kind": "exact"}), "consensus.matching: has no price: exact has no parameter"),
+        (numeric({"kind": "tolerance"}, faults={"shift": None}), "faults.shift: is required for a price"),
+    ],
+)
+def test_what_has_no_price_is_told(scenario: Scenario, told: str) -> None:
+    with pytest.raises(ScenarioError, match=told):
+        prices(scenario)
+
+
+def test_what_cannot_move_is_told() -> None:
+    one = numeric({"kind": "tolerance"})
+    with pytest.raises(ScenarioError, match=r"consensus.matching.gap: is no parameter that moves; tolerance has abs"):
+        prices(one, "gap")
+    with pytest.raises(ScenarioError, match="must be at least 0"):
+        prices(one, values=[-1.0])
+    digits = numeric({"kind": "equivalence", "transform": "round", "digits": 0})
+    with pytest.raises(ScenarioError, match="must be a whole number"):
+        prices(digits, values=[0.5])
+    assert math.isfinite(prices(one)[0].false_accept)
