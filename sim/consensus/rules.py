@@ -27,9 +27,10 @@ class Consensus(FrozenModel):
     """Message-level protocol; at the vote level only the quorum and `result` decide."""
     fault_threshold: ExactFraction = Fraction(1, 3)
     """Share t of the votes that may be faulty, 0 < t < 1/2: a fraction, a percentage or a decimal, read exactly."""
-    result: Literal["certify", "propose"] = "certify"
+    result: Literal["certify", "propose", "endorse"] = "certify"
     """`certify`: order first, every node votes on what it computed, any result may win. `propose`: nodes vote on
-    whether they computed what the leader computed."""
+    whether they computed what the leader computed. `endorse`: execute first, order only what a quorum agrees on; every
+    request is voted on by itself, and dropped where no result has a quorum."""
     quorum: Annotated[int, Field(ge=1)] | None = None
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
     matching: AnyMatching | None = None

@@ -78,7 +78,7 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         yield "noise is partly shared (shared_noise between 0 and 1)"
     if sum(unit.shared_noise == 1 for unit in population.units) > RIGID_UNITS_MAX:
         yield "too many groups share their class noise"
-    if scenario.points > 1 and (number := chain.states(population, need)) > chain.STATES_MAX:
+    if _points(scenario) > 1 and (number := chain.states(population, need)) > chain.STATES_MAX:
         yield f"with several decision points a block it would need {number} states (at most {chain.STATES_MAX})"
     if min(_lattice_work(scenario), _tail_work(scenario)) > ANSWER_WORK_MAX:
         yield "its groups are too large to count every mix of deviating nodes"
@@ -108,15 +108,18 @@ def run_exact(scenario: Scenario) -> Result:
     elif _lattice_work(scenario) > LATTICE_WORK_MAX and _tail_work(scenario) < math.inf:
         law = tails.by_tails(population, need)
     else:
-        law = chain.after(population, need, scenario.points)
-    if scenario.consensus.result == "certify":
-        return _certified(scenario, law)
-    return _proposed(scenario, law)
+        law = chain.after(population, need, _points(scenario))
+    return {"certify": _certified, "propose": _proposed, "endorse": _endorsed}[scenario.consensus.result](scenario, law)
 
 
 def _need(election: Election) -> int:
     """Honest power that makes a group certain of its quorum."""
     return election.quorum - (election.byzantine if election.behaviour == "equivocate" else 0)
+
+
+def _points(scenario: Scenario) -> int:
+    """Decision points of what is voted on at once: a block, or a request of it."""
+    return scenario.points_per_request if scenario.consensus.result == "endorse" else scenario.points
 
 
 def _lattice_work(scenario: Scenario) -> float:
@@ -136,7 +139,7 @@ def _lattice_work(scenario: Scenario) -> float:
 
 
 def _tail_work(scenario: Scenario) -> float:
-    if scenario.points > 1:
+    if _points(scenario) > 1:
         return math.inf
     work = tails.work(scenario.population, _need(scenario.election))
     return work if work <= tails.WORK_MAX else math.inf
@@ -144,10 +147,28 @@ def _tail_work(scenario: Scenario) -> float:
 
 def _certified(scenario: Scenario, law: Moments) -> Result:
     """Every node votes on what it computed."""
-    election = scenario.election
-    invented = {"random": election.largest_byzantine, "collude": election.byzantine}.get(election.behaviour, 0)
-    failure = Outcome.wrong_result if invented >= election.quorum else Outcome.no_quorum
+    failure = Outcome.wrong_result if _invented(scenario.election) else Outcome.no_quorum
     return exact_result(scenario, {Outcome.agreed: law.mass, failure: law.lost}, law.nodes_missing)
+
+
+def _endorsed(scenario: Scenario, law: Moments) -> Result:
+    """Every request is voted on by itself; a block has no quorum only if all of its requests have none."""
+    requests = scenario.workload.requests_per_block
+    if _invented(scenario.election):  # then no honest result can be certified
+        return exact_result(scenario, {Outcome.agreed: 0.0, Outcome.wrong_result: 1.0}, 0.0, dropped_per_block=0.0)
+    none = requests * (math.log1p(-law.mass) if law.mass < 0.5 else math.log(law.lost) if law.lost else -math.inf)
+    return exact_result(
+        scenario,
+        {Outcome.agreed: -math.expm1(none), Outcome.no_quorum: math.exp(none)},
+        requests * law.nodes_missing,
+        dropped_per_block=requests * law.lost,
+    )
+
+
+def _invented(election: Election) -> bool:
+    """Whether Byzantine nodes alone certify a result that they made up."""
+    votes = {"random": election.largest_byzantine, "collude": election.byzantine}.get(election.behaviour, 0)
+    return votes >= election.quorum
 
 
 def _proposed(scenario: Scenario, law: Moments) -> Result:

@@ -13,23 +13,25 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.consensus.faults import NEEDS_TIME
-from sim.consensus.tally import NOBODY, Outcome, Verdict, certify, propose
+from sim.consensus.tally import Outcome
+from sim.engines.endorse_draws import EndorseDraws
 from sim.engines.executor_draws import ExecutorDraws
-from sim.inference.sampler import Groups, PartitionSampler
+from sim.engines.vote_draws import VoteDraws
 from sim.statistics.counts import Counts, Task
 from sim.statistics.streams import CONTENTS, POSITIONS, cell_stream, first_among, stream_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.random import Generator
     from numpy.typing import NDArray
 
+    from sim.engines.drawn import Draws
+    from sim.inference.sampler import PartitionSampler
     from sim.scenario.schema import Scenario
 
     Integers = NDArray[np.int64]
@@ -37,13 +39,6 @@ if TYPE_CHECKING:
 ENGINE = "montecarlo"
 _WORK_PER_CELL = 8_192  # active blocks of one decision point: a few milliseconds
 _CELL_BITS_MAX = 29  # NumPy's hypergeometric law takes populations below 1e9
-
-
-class _Blocks(NamedTuple):
-    """Outcome of each block, and its honest nodes that are not in the certified group."""
-
-    outcome: Integers
-    diverged: Integers
 
 
 class MonteCarlo:
@@ -60,15 +55,12 @@ class MonteCarlo:
         self.election = scenario.election
         self.task = Task(scenario.scenario_id, ENGINE, scenario.run.seed)
         self._key = stream_key(*self.task[::2])
-        self._nodes = np.array([unit.nodes for unit in scenario.population.units], dtype=np.int64)
-        self._leads = scenario.consensus.result == "propose"
 
     @cached_property
-    def sampler(self) -> PartitionSampler:
-        """Draws the answers of honest nodes."""
-        workload, scenario = self.scenario.workload, self.scenario
-        relevant = self.election.relevant
-        return PartitionSampler(scenario.population, relevant, workload.requests_per_block, scenario.points_per_request)
+    def _draws(self) -> Draws:
+        """Draws blocks of a chain on which every node executes."""
+        ways = {"endorse": EndorseDraws}
+        return ways.get(self.scenario.consensus.result, VoteDraws)(self.scenario)
 
     @cached_property
     def _executor(self) -> ExecutorDraws:
@@ -79,7 +71,7 @@ class MonteCarlo:
     def cell_blocks(self) -> int:
         """Blocks in a cell, a power of two: about the same work in every cell."""
         if self.scenario.replicated:
-            return self._cell(self.sampler, _CELL_BITS_MAX)
+            return self._cell(self._draws.sampler, _CELL_BITS_MAX)
         most = _WORK_PER_CELL.bit_length() - 1  # every block is drawn
         return self._cell(self._executor.sampler, most) if self._executor.compares else 1 << most
 
@@ -120,62 +112,32 @@ class MonteCarlo:
         """
         stream = cell_stream(self._key, cell, CONTENTS)
         if not self.scenario.replicated:
-            ended = np.bincount(self._executor.outcomes(stream, self.cell_blocks)[:blocks], minlength=len(Outcome))
-            return Counts(self.task, blocks, tuple(int(number) for number in ended))
-        hostile_chance = self.election.byzantine / self.election.votes if self._leads else 0.0
-        active = int(stream.binomial(self.cell_blocks, self.sampler.block_rate))
-        hostile = int(stream.binomial(self.cell_blocks - active, hostile_chance))
-        drawn = self._tally(stream, active)
+            outcomes = np.bincount(self._executor.outcomes(stream, self.cell_blocks)[:blocks], minlength=len(Outcome))
+            return Counts(self.task, blocks, tuple(int(number) for number in outcomes))
+        draws = self._draws
+        active = int(stream.binomial(self.cell_blocks, draws.block_rate))
+        hostile = int(stream.binomial(self.cell_blocks - active, draws.hostile_chance))
+        drawn = draws.tally(stream, active)
         quiet = self.cell_blocks - active
         if blocks < self.cell_blocks:
             positions = cell_stream(self._key, cell, POSITIONS)
             kept = positions.choice(self.cell_blocks, size=active, replace=False) < blocks
-            drawn = _Blocks(drawn.outcome[kept], drawn.diverged[kept])
+            drawn = drawn.where(kept)
             within = blocks - len(drawn.outcome)
             hostile = first_among(self._key, cell, hostile, quiet, within)
             quiet = within
         outcomes = np.bincount(drawn.outcome, minlength=len(Outcome))
-        total = int(drawn.diverged.sum())
-        squares = int((drawn.diverged * drawn.diverged).sum())
-        for verdict, number in zip(self._quiet_verdicts, (quiet - hostile, hostile), strict=True):
-            outcomes[verdict.outcome[0]] += number
-        return Counts(self.task, blocks, tuple(int(number) for number in outcomes), total, squares)
+        extra, squares = _sums(drawn.extra)
+        for end, number in zip(draws.quiet, (quiet - hostile, hostile), strict=True):
+            outcomes[end.outcome] += number
+            extra, squares = extra + number * end.extra, squares + number * end.extra**2
+        ended = tuple(int(number) for number in outcomes)
+        return Counts(self.task, blocks, ended, *_sums(drawn.diverged), extra, squares)
 
-    @cached_property
-    def _quiet_verdicts(self) -> tuple[Verdict, Verdict]:
-        """Verdict where nobody deviates, under an honest and under a Byzantine leader."""
-        power = self.scenario.population.power
-        groups = np.array([[power if power >= self.election.relevant else 0]])
-        if not self._leads:
-            verdict = certify(self.election, groups)
-            return verdict, verdict
-        first, last = np.array([0]), np.array([self.election.votes - 1])
-        return propose(self.election, groups, first), propose(self.election, groups, last)
 
-    def _tally(self, stream: Generator, active: int) -> _Blocks:
-        """Draw active blocks and tally their votes."""
-        groups = self.sampler.draw(stream, active)
-        power, nodes = self._table(groups, active)
-        if self._leads:
-            leader = stream.integers(0, self.election.votes, size=active)
-            verdict = propose(self.election, power, leader)
-        else:
-            verdict = certify(self.election, power)
-        winners = np.maximum(verdict.certified, 0)
-        missing = self.scenario.population.nodes - nodes[np.arange(active), winners]
-        return _Blocks(verdict.outcome, np.where(verdict.certified == NOBODY, 0, missing))
-
-    def _table(self, groups: Groups, active: int) -> tuple[Integers, Integers]:
-        """Power and nodes of each block's groups, the strongest first; shape (active, W)."""
-        power = groups.machines @ self.sampler.power
-        nodes = groups.machines @ self._nodes
-        order = np.lexsort((-nodes, -power, groups.block))
-        block = groups.block[order]
-        rank = np.arange(len(block)) - np.searchsorted(block, block)
-        width = int(rank.max(initial=0)) + 1
-        tables = np.zeros((2, active, width), dtype=np.int64)
-        tables[0, block, rank], tables[1, block, rank] = power[order], nodes[order]
-        return tables[0], tables[1]
+def _sums(numbers: Integers) -> tuple[int, int]:
+    """Sum, and sum of squares."""
+    return int(numbers.sum()), int((numbers * numbers).sum())
 
 
 def refusal(scenario: Scenario) -> str | None:

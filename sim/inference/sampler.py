@@ -138,8 +138,7 @@ class PartitionSampler:
         groups = Groups(everyone, everyone, np.tile(self.counts, (blocks, 1)))
         if self.requests == 1:
             return self._request(stream, groups)
-        first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
-        busy = 1 + stream.binomial(self.requests - first, self.request_rate)
+        busy = self._busy(stream, blocks)
         done: list[Groups] = []
         for turn in range(int(busy.max(initial=0))):
             meets = (busy[groups.block] > turn) & groups.divisible
@@ -150,6 +149,33 @@ class PartitionSampler:
         else:
             done.append(groups)
         return Groups.joined(done)
+
+    def draw_requests(self, stream: Generator, blocks: int) -> tuple[Groups, Integers]:
+        """Draw the requests with at least one candidate, each by itself, of blocks that have at least one.
+
+        Parameters
+        ----------
+        stream
+            Source of randomness.
+        blocks
+            Number of blocks.
+
+        Returns
+        -------
+        groups, busy
+            The groups of each request, whose number stands for a block's, the requests of a block one after the other;
+            and how many requests each block has, shape (blocks,).
+        """
+        busy = self._busy(stream, blocks)
+        everyone = np.arange(busy.sum())
+        groups = Groups(everyone, everyone, np.tile(self.counts, (len(everyone), 1)))
+        return self._request(stream, groups), busy
+
+    def _busy(self, stream: Generator, blocks: int) -> Integers:
+        """Number of requests with a candidate in each block, at least one."""
+        first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
+        busy: Integers = 1 + stream.binomial(self.requests - first, self.request_rate)
+        return busy
 
     def _request(self, stream: Generator, groups: Groups) -> Groups:
         """One request with at least one candidate in every block; all groups of a block start with the same prefix."""

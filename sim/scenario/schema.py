@@ -26,6 +26,7 @@ from sim.scenario.checks import answer_clashes, group_clashes, network_clashes, 
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
+from sim.scenario.mechanisms import mechanism_clashes
 
 NODES_MAX = 100_000
 BLOCKS_MAX = 10**12
@@ -160,6 +161,7 @@ class Scenario(FrozenModel):
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
             yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
             yield from verification_clashes(groups, valid, fields.get("verification"))
+            yield from mechanism_clashes(valid, fields.get("consensus"), fields.get("verification"))
 
     @cached_property
     def scenario_id(self) -> str:

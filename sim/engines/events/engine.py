@@ -38,6 +38,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     protocol, known = scenario.consensus.protocol, PROTOCOLS.names()
     if not scenario.replicated:
         yield "it runs chains on which every node executes (verification replicate)"
+    if scenario.consensus.result == "endorse":
+        yield "its nodes vote on whole blocks (result certify or propose)"
     if scenario.consensus.tolerant or scenario.faults.answer is not None:
         yield "its nodes compare answers as texts (matching exact, no faults.answer)"
     if protocol not in known:
