@@ -19,6 +19,8 @@ _WHY = {
 
 
 _WHY_DROPPED = "no result of any of its requests reaches the quorum of {quorum:,} of {votes:,} votes"
+_WHY_APPEALED = "no result reaches the quorum of {quorum:,} of {votes:,} votes in any of {attempts} attempts"
+_WHY_COMMITTEES = "no result reaches a quorum in any of {attempts} attempts, each by a committee"
 _WHY_REFUSED = {
     "proof": "no valid proof comes in time",
     "tee": "no attestation comes",
@@ -70,12 +72,17 @@ def _what_fails(result: Result, scenario: Scenario) -> str:
 
 def _why(result: Result, scenario: Scenario, outcome: str) -> str:
     """Why blocks fail with this outcome."""
-    endorsed = outcome == "no_quorum" and scenario.consensus.result == "endorse"
     votes = scenario.population.power >= result.quorum  # that a result can get at all
     if scenario.verification is not None and not scenario.replicated and votes:
         return _WHY_REFUSED[scenario.verification.kind] if outcome == "no_quorum" else _WHY_FORGED
-    text = _WHY_DROPPED if endorsed else _WHY[outcome]
-    return text.format(quorum=result.quorum, votes=scenario.election.votes)
+    appeal = scenario.consensus.appeal
+    text = _WHY[outcome]
+    if outcome == "no_quorum" and scenario.consensus.result == "endorse":
+        text = _WHY_DROPPED
+    elif outcome == "no_quorum" and appeal:
+        text = _WHY_APPEALED if appeal.committee is None else _WHY_COMMITTEES
+    attempts = appeal.rounds + 1 if appeal else 1
+    return text.format(quorum=result.quorum, votes=scenario.election.votes, attempts=attempts)
 
 
 def _dropped(result: Result) -> str:

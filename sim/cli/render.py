@@ -12,7 +12,7 @@ from sim.cli.meaning import one_in, sentences
 from sim.cli.timing import timing_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
@@ -100,11 +100,8 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     failure = result.block_failure
     rows.add_section()
     rows.add_row("[bold]block failure[/bold]", _number(failure.probability), _interval(failure), one_in(failure))
-    diverged = result.diverged_per_block
-    rows.add_row("diverged nodes", _number(diverged.mean), _span(diverged, failure), "honest nodes a block")
-    if (dropped := result.dropped_per_block) is not None:
-        share = f"of {scenario.workload.requests_per_block:,} requests a block"
-        rows.add_row("dropped", _number(dropped.mean), _span(dropped, failure), share)
+    for title, mean, what in _means(result, scenario):
+        rows.add_row(title, _number(mean.mean), _span(mean, failure), what)
     console.print(rows)
     if result.timing:
         for title, text in timing_lines(result.timing, scenario):
@@ -125,6 +122,15 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
 
 
+def _means(result: Result, scenario: Scenario) -> Iterator[tuple[str, Mean, str]]:
+    yield "diverged nodes", result.diverged_per_block, "honest nodes a block"
+    if result.dropped_per_block:
+        yield "dropped", result.dropped_per_block, f"of {scenario.workload.requests_per_block:,} requests a block"
+    if result.attempts_per_block and scenario.consensus.appeal:
+        most = scenario.consensus.appeal.rounds + 1
+        yield "attempts", result.attempts_per_block, f"a block, {most} at most"
+
+
 def _explained(scenario: Scenario) -> Mapping[str, str]:
     if not scenario.replicated:
         return _WITH_EXECUTOR
@@ -142,6 +148,9 @@ def _setting(result: Result, scenario: Scenario) -> str:
     byzantine = f", {faults:,} Byzantine ({scenario.faults.behaviour})" if faults else ""
     matching = scenario.consensus.matching
     how = f"result: {scenario.consensus.result}" + (f", matching: {matching.kind}" if matching else "")
+    if appeal := scenario.consensus.appeal:
+        who = "" if appeal.committee is None else f" by committees of {appeal.committee:,}, times {appeal.growth}"
+        how += f", appeals: {appeal.rounds}{who}"
     if scenario.verification and not scenario.replicated:
         how = f"one executor: {scenario.verification.kind}"
     return (

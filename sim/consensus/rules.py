@@ -16,6 +16,7 @@ from pydantic import Field
 
 from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
+from sim.consensus.appeal import Appeal
 from sim.consensus.matching import AnyMatching, Exact
 from sim.consensus.timeouts import Timeouts
 
@@ -37,6 +38,8 @@ class Consensus(FrozenModel):
     """Which answers count as the same result, of recorded answers; left out, `exact`: equal texts."""
     max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
+    appeal: Appeal | None = None
+    """What happens where no result has a quorum, with `certify`; left out, the block fails at once."""
     timeouts: Timeouts | None = None
     """Timeouts, message by message; left out, the defaults of each."""
     checkpoint_interval: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -79,12 +79,20 @@ class Quiet(NamedTuple):
 class Draws(Protocol):
     """A way to draw blocks, of which only the active ones are drawn."""
 
-    sampler: PartitionSampler
-    """Draws the answers of honest nodes."""
-    block_rate: float
-    """Chance that a block is active."""
-    hostile_chance: float
-    """Chance that a Byzantine node leads a block, where that matters."""
+    @property
+    def sampler(self) -> PartitionSampler:
+        """Draws the answers of honest nodes."""
+        ...
+
+    @property
+    def block_rate(self) -> float:
+        """Chance that a block is active."""
+        ...
+
+    @property
+    def hostile_chance(self) -> float:
+        """Chance that a Byzantine node leads a block, where that matters."""
+        ...
 
     @property
     def quiet(self) -> tuple[Quiet, Quiet]:

@@ -16,9 +16,9 @@ import numpy as np
 from sim.consensus import tolerant
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.matching import Exact
-from sim.consensus.tally import BOOSTED, NOBODY, Election, Outcome, certify, propose
+from sim.consensus.tally import BOOSTED, NOBODY, Outcome, certify, propose
 from sim.consensus.tolerant import Ballot
-from sim.engines import executor_exact
+from sim.engines import appeal_exact, executor_exact
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
@@ -53,14 +53,16 @@ def refusal(scenario: Scenario) -> str | None:
     str or None
         A clause that completes "the exact engine cannot answer this: ...".
     """
-    if not scenario.replicated and not scenario.faults.timed:
+    if scenario.faults.timed:
+        return NEEDS_TIME
+    if not scenario.replicated:
         return executor_exact.obstacle(scenario)
+    if scenario.consensus.appeal is not None:
+        return appeal_exact.obstacle(scenario)
     return next(_obstacles(scenario), None)
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
-    if scenario.faults.timed:
-        yield NEEDS_TIME
     if scenario.recorded:
         if _pairwise(scenario) and (number := len(_answers(scenario)[0])) > ANSWERS_MAX:
             yield f"its {number:,} different answers are too many to compare pair by pair (at most {ANSWERS_MAX})"
@@ -71,7 +73,7 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
             f"{election.byzantine} Byzantine votes that {election.behaviour} can decide blocks "
             f"(they are not fewer than 2q - n = {2 * election.quorum - election.votes})"
         )
-    need = _need(election)
+    need = election.need
     if population.power < need:
         return
     if any(0 < unit.shared_noise < 1 for unit in population.units):
@@ -101,8 +103,10 @@ def run_exact(scenario: Scenario) -> Result:
         return _replayed(scenario)
     if not scenario.replicated:
         return executor_exact.run_with_executor(scenario)
+    if scenario.consensus.appeal is not None:
+        return appeal_exact.run_with_appeals(scenario)
     election, population = scenario.election, scenario.population
-    need = _need(election)
+    need = election.need
     if population.power < need:
         law = Moments(1.0, 0.0, 0.0, 0.0, 0.0)
     elif _lattice_work(scenario) > LATTICE_WORK_MAX and _tail_work(scenario) < math.inf:
@@ -110,11 +114,6 @@ def run_exact(scenario: Scenario) -> Result:
     else:
         law = chain.after(population, need, _points(scenario))
     return {"certify": _certified, "propose": _proposed, "endorse": _endorsed}[scenario.consensus.result](scenario, law)
-
-
-def _need(election: Election) -> int:
-    """Honest power that makes a group certain of its quorum."""
-    return election.quorum - (election.byzantine if election.behaviour == "equivocate" else 0)
 
 
 def _points(scenario: Scenario) -> int:
@@ -141,20 +140,21 @@ def _lattice_work(scenario: Scenario) -> float:
 def _tail_work(scenario: Scenario) -> float:
     if _points(scenario) > 1:
         return math.inf
-    work = tails.work(scenario.population, _need(scenario.election))
+    work = tails.work(scenario.population, scenario.election.need)
     return work if work <= tails.WORK_MAX else math.inf
 
 
 def _certified(scenario: Scenario, law: Moments) -> Result:
     """Every node votes on what it computed."""
-    failure = Outcome.wrong_result if _invented(scenario.election) else Outcome.no_quorum
+    election = scenario.election
+    failure = Outcome.wrong_result if election.invented >= election.quorum else Outcome.no_quorum
     return exact_result(scenario, {Outcome.agreed: law.mass, failure: law.lost}, law.nodes_missing)
 
 
 def _endorsed(scenario: Scenario, law: Moments) -> Result:
     """Every request is voted on by itself; a block has no quorum only if all of its requests have none."""
     requests = scenario.workload.requests_per_block
-    if _invented(scenario.election):  # then no honest result can be certified
+    if scenario.election.invented >= scenario.election.quorum:  # then no honest result can be certified
         return exact_result(scenario, {Outcome.agreed: 0.0, Outcome.wrong_result: 1.0}, 0.0, dropped_per_block=0.0)
     none = requests * (math.log1p(-law.mass) if law.mass < 0.5 else math.log(law.lost) if law.lost else -math.inf)
     return exact_result(
@@ -163,12 +163,6 @@ def _endorsed(scenario: Scenario, law: Moments) -> Result:
         requests * law.nodes_missing,
         dropped_per_block=requests * law.lost,
     )
-
-
-def _invented(election: Election) -> bool:
-    """Whether Byzantine nodes alone certify a result that they made up."""
-    votes = {"random": election.largest_byzantine, "collude": election.byzantine}.get(election.behaviour, 0)
-    return votes >= election.quorum
 
 
 def _proposed(scenario: Scenario, law: Moments) -> Result:

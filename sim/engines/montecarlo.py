@@ -19,6 +19,7 @@ import numpy as np
 
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.tally import Outcome
+from sim.engines.appeal_draws import AppealDraws
 from sim.engines.endorse_draws import EndorseDraws
 from sim.engines.executor_draws import ExecutorDraws
 from sim.engines.vote_draws import VoteDraws
@@ -59,8 +60,10 @@ class MonteCarlo:
     @cached_property
     def _draws(self) -> Draws:
         """Draws blocks of a chain on which every node executes."""
-        ways = {"endorse": EndorseDraws}
-        return ways.get(self.scenario.consensus.result, VoteDraws)(self.scenario)
+        consensus = self.scenario.consensus
+        if consensus.appeal is not None:
+            return AppealDraws(self.scenario)
+        return EndorseDraws(self.scenario) if consensus.result == "endorse" else VoteDraws(self.scenario)
 
     @cached_property
     def _executor(self) -> ExecutorDraws:

@@ -71,7 +71,7 @@ class Mean:
         return cls(*(float(plain[key]) for key in ("mean", "low", "high")))
 
 
-EXTRAS = ("dropped_per_block",)
+EXTRAS = ("dropped_per_block", "attempts_per_block")
 """Means that only some mechanisms have."""
 
 
@@ -99,7 +99,8 @@ class Result:
         Probability of everything but `agreed`.
     diverged_per_block
         Honest nodes a block that are not in a certified group; failed blocks count 0. Where every request is voted on
-        by itself (`endorse`), the sum over the requests that are certified.
+        by itself (`endorse`), the sum over the requests that are certified; where there are appeals, those among the
+        nodes that voted in the attempt that ended the block.
     warnings
         What the user should know before believing the numbers.
     timing
@@ -107,6 +108,8 @@ class Result:
     dropped_per_block
         Requests a block that are dropped because no result has a quorum; None, and left out of plain values, unless
         every request is voted on by itself (`endorse`).
+    attempts_per_block
+        Attempts a block, the first one included; None, and left out of plain values, unless there are appeals.
     """
 
     scenario: str
@@ -124,6 +127,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     timing: Timing | None = None
     dropped_per_block: Mean | None = None
+    attempts_per_block: Mean | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the order of the JSON contract."""
@@ -194,10 +198,11 @@ def counted_result(scenario: Scenario, counts: Counts) -> Result:
         block_failure=Estimate.of(counts.trials - by_outcome[Outcome.agreed], counts.trials),
         diverged_per_block=Mean(*mean_interval(counts.trials, counts.total, counts.total_squares, nodes)),
     )
-    if scenario.consensus.result != "endorse":
-        return result
-    dropped = mean_interval(counts.trials, counts.extra, counts.extra_squares, elections)
-    return replace(result, dropped_per_block=Mean(*dropped))
+    sums = (counts.trials, counts.extra, counts.extra_squares)
+    if scenario.consensus.result == "endorse":
+        return replace(result, dropped_per_block=Mean(*mean_interval(*sums, elections)))
+    appeal = scenario.consensus.appeal
+    return replace(result, attempts_per_block=Mean(*mean_interval(*sums, appeal.rounds + 1))) if appeal else result
 
 
 def _shared(scenario: Scenario, engine: str) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         yield "it runs chains on which every node executes (verification replicate)"
     if scenario.consensus.result == "endorse":
         yield "its nodes vote on whole blocks (result certify or propose)"
+    if scenario.consensus.appeal is not None:
+        yield "its nodes execute a request once (no consensus.appeal)"
     if scenario.consensus.tolerant or scenario.faults.answer is not None:
         yield "its nodes compare answers as texts (matching exact, no faults.answer)"
     if protocol not in known:
