@@ -113,5 +113,5 @@ class AppealDraws:
             left = left - taken
             seated.append(taken)
         hostile, *honest = seated
-        both = np.array(honest, dtype=np.int64).reshape(2, -1, len(staying)).transpose(0, 2, 1)
+        both = np.array(honest, dtype=np.int64).reshape(2, len(self._nodes), len(staying)).transpose(0, 2, 1)
         return hostile, both[0], both[1]
