@@ -228,6 +228,26 @@ def test_what_is_drawn_equals_a_plain_per_node_simulation(seed: int) -> None:
         assert abs(mean.mean - total / blocks) <= 4.5 * math.sqrt(2) * half + 5 * largest / blocks
 
 
+@pytest.mark.parametrize("shared", [0.3, 0.8])
+def test_partly_shared_noise_stays_at_rare_points_too(shared: float) -> None:
+    """Against an integral over the margin and the noise of the class, in units of the noise."""
+    rounds, blocks, rate = 2, 10**7, 1e-3
+    law = {"rate": rate, "shared_noise": shared}
+    result = run(chain(law, {"rounds": rounds}), engine="montecarlo", blocks=blocks)
+    margin, common = np.linspace(0, 12, 1_201)[:, None], np.linspace(-9, 9, 901)
+    p = ndtr((math.sqrt(shared) * common - margin) / math.sqrt(1 - shared))
+    none = binom.cdf(8, 13, p) - binom.cdf(4, 13, p)
+    density = np.exp(-common * common / 2) / math.sqrt(2 * math.pi)
+    scale = 1 / math.sqrt(2 * math.pi) / rate
+
+    def failing(times: int) -> float:
+        return float(np.trapezoid(np.trapezoid(none**times * density, common, axis=1), margin[:, 0])) / scale
+
+    expected, again = blocks * failing(rounds + 1), blocks * (failing(1) + failing(2))
+    assert abs((result.block_failure.count or 0) - expected) < 4 * math.sqrt(expected)
+    assert abs(blocks * (attempts(result) - 1) - again) < 4 * math.sqrt(3 * again)
+
+
 def test_classes_repeat_their_wrong_answers() -> None:
     """Two bit-exact classes that deviate and disagree go on disagreeing, whatever the alternatives."""
     law = {"rate": 0.3, "shared_noise": 1, "alternatives": 1.0}
