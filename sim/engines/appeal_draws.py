@@ -40,7 +40,7 @@ class AppealDraws:
         self._byzantine = scenario.node_count - population.nodes
         self._counts = np.array([unit.count for unit in population.units], dtype=np.int64)
         self._power = np.array([unit.power for unit in population.units], dtype=np.int64)
-        self.sampler = RepeatSampler(population, skips=self._ends_well(self.attempts[0]))
+        self.sampler = RepeatSampler(population, scenario.election.relevant, skips=self._ends_well(self.attempts[0]))
         self.block_rate = self.sampler.block_rate
 
     def _ends_well(self, attempt: Attempt) -> bool:

@@ -9,6 +9,7 @@ binomial number of deviating machines.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,7 @@ WORK_MAX = 300_000_000
 """Sums over numbers of deviating machines that are answered, over hardness and over who votes."""
 TABLE_MAX = 20_000_000
 """Doubles held at once in a table over numbers of deviating machines."""
+_OVERHEAD = 20_000  # of an attempt's voters, in the units of the work
 _ROUNDING = 1e-13
 
 
@@ -102,8 +104,8 @@ def obstacle(scenario: Scenario) -> str | None:
                 f"(they are not fewer than 2q - n = {2 * most.quorum - most.votes})"
             )
     steps = _Steps(scenario)
-    size = steps.deviators.number + 1
-    if max(steps.quadrature, size) * size > TABLE_MAX or steps.work > WORK_MAX:
+    size = steps.able_max + 1
+    if max(steps.quadrature, size if steps.several else 1) * size > TABLE_MAX or steps.work > WORK_MAX:
         return "its nodes are too many to count every mix of those that deviate, attempt by attempt"
     return None
 
@@ -142,9 +144,20 @@ class _Steps:
         self.fixed_power, self.fixed_nodes = sum(unit.power for unit in fixed), sum(unit.nodes for unit in fixed)
 
     @property
+    def able_max(self) -> int:
+        """The most machines that may deviate in an attempt."""
+        number = self.deviators.number
+        return min(number, max(attempt.committee or number for attempt in self.attempts))
+
+    @property
+    def several(self) -> bool:
+        """Whether deviating machines may give several wrong answers, of which some are the same."""
+        return 0 < self._alpha < math.inf
+
+    @property
     def resolved(self) -> int:
         """Machines that a quadrature must resolve, for a product over all attempts."""
-        return self.deviators.number * len(self.attempts)
+        return self.able_max * len(self.attempts)
 
     @property
     def quadrature(self) -> int:
@@ -154,14 +167,16 @@ class _Steps:
     @property
     def work(self) -> float:
         """Size of the task."""
-        able, size = self.deviators.number, self.deviators.number + 1.0
+        size = self.able_max + 1.0
+        each = _OVERHEAD + size ** (1 + self.several)  # who votes
         if not self.drawn:
-            return self.quadrature * size + size * size
-        seats = 0.0
+            return self.quadrature * size + each
+        total = 0.0
         for committee in {attempt.committee or 0 for attempt in self.attempts}:
-            hostile = min(self.byzantine, committee) - max(0, committee - self.population.nodes) + 1
-            seats += hostile * (min(able, self.fixed_nodes, committee) + 1)
-        return self.quadrature * size * size + seats * size * size
+            hostile = min(self.byzantine, committee) - max(0, committee - self.population.nodes)
+            fixed = min(self.fixed_nodes, self.able_max, committee)
+            total += (hostile + fixed + 1) * self.quadrature * size + (hostile + 1) * (fixed + 1) * each
+        return total
 
     @cached_property
     def environments(self) -> tuple[Floats, Floats]:
@@ -213,9 +228,13 @@ class _Steps:
         stays = seats.power + (able - out) * power >= election.need
         ends[1, stays], ends[3, stays] = 1.0, out[stays] * nodes
         least = max(-(-election.need // power), 1)  # machines that win with a wrong answer
+        outside = seats.nodes + nodes * (able - out)
+        if not self.several:  # all wrong answers are the same, or all differ
+            wins = ~stays & (out >= least) & ((self._alpha == 0) | (out == 1))
+            ends[0], ends[1, wins], ends[3, wins] = ~stays & ~wins, 1.0, outside[wins]
+            return ends
         strong = self._tables[out[~stays], least : able + 1]
-        ends[1, ~stays] = strong.sum(axis=1)
-        ends[3, ~stays] = strong @ (seats.nodes + nodes * (able - np.arange(least, able + 1)))
+        ends[1, ~stays], ends[3, ~stays] = strong.sum(axis=1), strong @ outside[least:]
         ends[0, ~stays] = self._none(out[~stays], strong, least)
         return ends
 
@@ -230,7 +249,7 @@ class _Steps:
     @cached_property
     def _tables(self) -> Floats:
         """Expected tables of each size, for each number of deviating machines; a class is one customer."""
-        size = self.deviators.number + 1
+        size = self.able_max + 1
         tables: Floats = np.zeros((size, size))
         for number in range(1, size):
             tables[number, : number + 1] = expected_tables(number, self._alpha)
@@ -239,7 +258,7 @@ class _Steps:
     @cached_property
     def _complements(self) -> Floats:
         """Probability that deviating machines, so many, do not all give one answer."""
-        return np.array([table_complement(number, self._alpha) for number in range(self.deviators.number + 1)])
+        return np.array([table_complement(number, self._alpha) for number in range(self.able_max + 1)])
 
     @property
     def _alpha(self) -> float:

@@ -58,14 +58,14 @@ class RepeatSampler(PartitionSampler):
 
     Parameters
     ----------
-    population
-        Honest machines; any shared noise.
+    population, threshold
+        As for `PartitionSampler`; groups of any power are drawn.
     skips
         Whether only points are drawn at which somebody deviates in the first attempt.
     """
 
-    def __init__(self, population: Population, *, skips: bool) -> None:
-        super().__init__(population, 1, 1, 1)
+    def __init__(self, population: Population, threshold: int, *, skips: bool) -> None:
+        super().__init__(population, threshold, 1, 1)
         bound = np.minimum(self.counts @ self._chances(self.left), 1.0)
         self.envelope = bound if skips else np.ones_like(bound)
         self.cumulative = np.cumsum(self.width * self.envelope)
