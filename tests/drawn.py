@@ -96,7 +96,7 @@ def as_case(scenario: Scenario) -> Case:
     return Case(
         tuple(groups),
         scenario.election.quorum,
-        scenario.consensus.result,
+        "propose" if scenario.consensus.result == "propose" else "certify",
         scenario.faults.behaviour,  # type: ignore[arg-type]  # drawn from those that votes know
         deviating[0].alternatives if deviating else 0.0,
         scenario.workload.requests_per_block,

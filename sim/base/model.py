@@ -162,6 +162,11 @@ def dumped(model: BaseModel, info: SerializationInfo) -> dict[str, Any]:
     return model.model_dump(mode=info.mode, exclude_none=bool(info.exclude_none))
 
 
+def without_default(schema: dict[str, Any]) -> None:
+    """Leave a default out of the JSON Schema that depends on other keys."""
+    schema.pop("default", None)
+
+
 def problems_of(error: ValidationError) -> list[Problem]:
     """Tell each error of a validation in our words, without a position.
 

@@ -18,6 +18,9 @@ _WHY = {
 }
 
 
+_WHY_DROPPED = "no result of any of its requests reaches the quorum of {quorum:,} of {votes:,} votes"
+_WHY_APPEALED = "no result reaches the quorum of {quorum:,} of {votes:,} votes in any of {attempts} attempts"
+_WHY_COMMITTEES = "no result reaches a quorum in any of {attempts} attempts, each by a committee"
 _WHY_REFUSED = {
     "proof": "no valid proof comes in time",
     "tee": "no attestation comes",
@@ -55,19 +58,39 @@ def sentences(result: Result, scenario: Scenario) -> tuple[str, str]:
 
 
 def _what_fails(result: Result, scenario: Scenario) -> str:
-    failure = result.block_failure
+    failure, dropped = result.block_failure, _dropped(result)
     if failure.probability == 0:
         how = "" if failure.count is None else " that was simulated"
-        return f"Every block{how} is agreed."
+        return f"Every block{how} is agreed{dropped}."
     worst = max(_WHY, key=lambda name: result.outcomes[name].probability)
-    why = _WHY[worst].format(quorum=result.quorum, votes=scenario.election.votes)
-    votes = scenario.population.power >= result.quorum  # that a result can get at all
-    if scenario.verification is not None and not scenario.replicated and votes:
-        why = _WHY_REFUSED[scenario.verification.kind] if worst == "no_quorum" else _WHY_FORGED
+    why = f"{_why(result, scenario, worst)}{dropped}"
     if failure.probability == 1:
         return f"Every block fails: {why}."
     share = result.outcomes[worst].probability / failure.probability
     return f"A block fails {_often(failure)}: {'' if share > 0.999 else 'mostly, '}{why}."
+
+
+def _why(result: Result, scenario: Scenario, outcome: str) -> str:
+    """Why blocks fail with this outcome."""
+    votes = scenario.population.power >= result.quorum  # that a result can get at all
+    if scenario.verification is not None and not scenario.replicated and votes:
+        return _WHY_REFUSED[scenario.verification.kind] if outcome == "no_quorum" else _WHY_FORGED
+    appeal = scenario.consensus.appeal
+    text = _WHY[outcome]
+    if outcome == "no_quorum" and scenario.consensus.result == "endorse":
+        text = _WHY_DROPPED
+    elif outcome == "no_quorum" and appeal:
+        text = _WHY_APPEALED if appeal.committee is None else _WHY_COMMITTEES
+    attempts = appeal.rounds + 1 if appeal else 1
+    return text.format(quorum=result.quorum, votes=scenario.election.votes, attempts=attempts)
+
+
+def _dropped(result: Result) -> str:
+    """Tell how many requests are dropped, where they are voted on one by one."""
+    dropped = result.dropped_per_block
+    if dropped is None:
+        return ""
+    return f"; {dropped.mean:.3g} requests a block are dropped"
 
 
 def _often(failure: Estimate) -> str:

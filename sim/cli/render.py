@@ -12,11 +12,11 @@ from sim.cli.meaning import one_in, sentences
 from sim.cli.timing import timing_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
-    from sim.engines.result import Estimate, Result
+    from sim.engines.result import Estimate, Mean, Result
     from sim.scenario.cost import Cost
     from sim.scenario.schema import Scenario
 
@@ -31,6 +31,12 @@ _WITH_EXECUTOR = {
     "no_quorum": "none is posted, or it is refused",
     "wrong_result": "a Byzantine executor's result stands",
     "forked": "two results are certified",
+}
+_ENDORSED = {
+    "agreed": "a request is certified",
+    "no_quorum": "every request is dropped",
+    "wrong_result": "another result of a request is certified",
+    "forked": "two results of a request are certified",
 }
 _WIDTH_MIN = 100
 
@@ -90,14 +96,12 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     ):
         rows.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for name, estimate in result.outcomes.items():
-        explained = _EXPLAINED if scenario.replicated else _WITH_EXECUTOR
-        rows.add_row(name, _number(estimate.probability), _interval(estimate), explained[name])
+        rows.add_row(name, _number(estimate.probability), _interval(estimate), _explained(scenario)[name])
     failure = result.block_failure
     rows.add_section()
     rows.add_row("[bold]block failure[/bold]", _number(failure.probability), _interval(failure), one_in(failure))
-    diverged = result.diverged_per_block
-    interval = "exact" if failure.count is None else f"{diverged.low:.3g} to {diverged.high:.3g}"
-    rows.add_row("diverged nodes", _number(diverged.mean), interval, "honest nodes a block")
+    for title, mean, what in _means(result, scenario):
+        rows.add_row(title, _number(mean.mean), _span(mean, failure), what)
     console.print(rows)
     if result.timing:
         for title, text in timing_lines(result.timing, scenario):
@@ -118,6 +122,21 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
 
 
+def _means(result: Result, scenario: Scenario) -> Iterator[tuple[str, Mean, str]]:
+    yield "diverged nodes", result.diverged_per_block, "honest nodes a block"
+    if result.dropped_per_block:
+        yield "dropped", result.dropped_per_block, f"of {scenario.workload.requests_per_block:,} requests a block"
+    if result.attempts_per_block and scenario.consensus.appeal:
+        most = scenario.consensus.appeal.rounds + 1
+        yield "attempts", result.attempts_per_block, f"a block, {most} at most"
+
+
+def _explained(scenario: Scenario) -> Mapping[str, str]:
+    if not scenario.replicated:
+        return _WITH_EXECUTOR
+    return _ENDORSED if scenario.consensus.result == "endorse" else _EXPLAINED
+
+
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -129,6 +148,9 @@ def _setting(result: Result, scenario: Scenario) -> str:
     byzantine = f", {faults:,} Byzantine ({scenario.faults.behaviour})" if faults else ""
     matching = scenario.consensus.matching
     how = f"result: {scenario.consensus.result}" + (f", matching: {matching.kind}" if matching else "")
+    if appeal := scenario.consensus.appeal:
+        who = "" if appeal.committee is None else f" by committees of {appeal.committee:,}, times {appeal.growth}"
+        how += f", appeals: {appeal.rounds}{who}"
     if scenario.verification and not scenario.replicated:
         how = f"one executor: {scenario.verification.kind}"
     return (
@@ -145,6 +167,10 @@ def _cost(cost: Cost) -> str:
 
 def _number(probability: float) -> str:
     return f"{probability:.5g}"
+
+
+def _span(mean: Mean, failure: Estimate) -> str:
+    return "exact" if failure.count is None else f"{mean.low:.3g} to {mean.high:.3g}"
 
 
 def _interval(estimate: Estimate) -> str:

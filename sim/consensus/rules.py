@@ -16,6 +16,7 @@ from pydantic import Field
 
 from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
+from sim.consensus.appeal import Appeal
 from sim.consensus.matching import AnyMatching, Exact
 from sim.consensus.timeouts import Timeouts
 
@@ -27,9 +28,10 @@ class Consensus(FrozenModel):
     """Message-level protocol; at the vote level only the quorum and `result` decide."""
     fault_threshold: ExactFraction = Fraction(1, 3)
     """Share t of the votes that may be faulty, 0 < t < 1/2: a fraction, a percentage or a decimal, read exactly."""
-    result: Literal["certify", "propose"] = "certify"
+    result: Literal["certify", "propose", "endorse"] = "certify"
     """`certify`: order first, every node votes on what it computed, any result may win. `propose`: nodes vote on
-    whether they computed what the leader computed."""
+    whether they computed what the leader computed. `endorse`: execute first, order only what a quorum agrees on; every
+    request is voted on by itself, and dropped where no result has a quorum."""
     quorum: Annotated[int, Field(ge=1)] | None = None
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
     matching: AnyMatching | None = None
@@ -37,6 +39,8 @@ class Consensus(FrozenModel):
     ones, `equivalence` takes a share of the wrong ones as equal to the reference output."""
     max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
+    appeal: Appeal | None = None
+    """What happens where no result has a quorum, with `certify`; left out, the block fails at once."""
     timeouts: Timeouts | None = None
     """Timeouts, message by message; left out, the defaults of each."""
     checkpoint_interval: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -69,6 +69,16 @@ class Election(NamedTuple):
         return self.byzantine if self.behaviour in BOOSTED else 0
 
     @property
+    def invented(self) -> int:
+        """Votes of the strongest result that no honest node has."""
+        return {"random": self.largest_byzantine, "collude": self.byzantine}.get(self.behaviour, 0)
+
+    @property
+    def need(self) -> int:
+        """Honest power that makes a group certain of its quorum."""
+        return self.quorum - (self.byzantine if self.behaviour == "equivocate" else 0)
+
+    @property
     def relevant(self) -> int:
         """Votes below which an honest group decides nothing: even with the boost it misses the quorum."""
         return max(1, self.quorum - self.boost)
@@ -104,15 +114,10 @@ def certify(election: Election, groups: Integers) -> Verdict:
     """
     first, second = _column(groups, 0), _column(groups, 1)
     byzantine = election.byzantine
-    invented = 0  # votes of the strongest result that no honest node has
-    if election.behaviour == "random":
-        invented = election.largest_byzantine
-    elif election.behaviour == "collude":
-        invented = byzantine
     votes_first = first + (byzantine if election.behaviour == "equivocate" else 0)
     votes_second = second + election.boost
     won_first, won_second = votes_first >= election.quorum, votes_second >= election.quorum
-    winners = won_first.astype(int) + won_second + (invented >= election.quorum)
+    winners = won_first.astype(int) + won_second + (election.invented >= election.quorum)
     fair = np.where(won_first, first > 0, won_second & (second > 0) & (second == first))
     outcome = np.where(fair, Outcome.agreed, Outcome.wrong_result)
     outcome = np.where(winners == 1, outcome, np.where(winners == 0, Outcome.no_quorum, Outcome.forked))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.matching import Margin
-from sim.consensus.tally import BOOSTED, Election, Outcome
-from sim.engines import executor_exact, margin_exact, number_exact, replay
+from sim.consensus.tally import BOOSTED, Outcome
+from sim.engines import appeal_exact, executor_exact, margin_exact, number_exact, replay
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
@@ -46,18 +46,20 @@ def refusal(scenario: Scenario) -> str | None:
     str or None
         A clause that completes "the exact engine cannot answer this: ...".
     """
-    if not scenario.replicated and not scenario.faults.timed:
+    if scenario.faults.timed:
+        return NEEDS_TIME
+    if not scenario.replicated:
         return executor_exact.obstacle(scenario)
-    if scenario.numeric and not scenario.faults.timed:
+    if scenario.numeric:
         return number_exact.obstacle(scenario)
-    if isinstance(scenario.consensus.matching, Margin) and not scenario.faults.timed:
+    if isinstance(scenario.consensus.matching, Margin):
         return margin_exact.obstacle(scenario)
+    if scenario.consensus.appeal is not None:
+        return appeal_exact.obstacle(scenario)
     return next(_obstacles(scenario), None)
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
-    if scenario.faults.timed:
-        yield NEEDS_TIME
     if scenario.recorded:
         if (why := replay.obstacle(scenario)) is not None:
             yield why
@@ -68,14 +70,14 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
             f"{election.byzantine} Byzantine votes that {election.behaviour} can decide blocks "
             f"(they are not fewer than 2q - n = {2 * election.quorum - election.votes})"
         )
-    need = _need(election)
+    need = election.need
     if population.power < need:
         return
     if any(0 < unit.shared_noise < 1 for unit in population.units):
         yield "noise is partly shared (shared_noise between 0 and 1)"
     if sum(unit.shared_noise == 1 for unit in population.units) > RIGID_UNITS_MAX:
         yield "too many groups share their class noise"
-    if scenario.points > 1 and (number := chain.states(population, need)) > chain.STATES_MAX:
+    if _points(scenario) > 1 and (number := chain.states(population, need)) > chain.STATES_MAX:
         yield f"with several decision points a block it would need {number} states (at most {chain.STATES_MAX})"
     if min(_lattice_work(scenario), _tail_work(scenario)) > ANSWER_WORK_MAX:
         yield "its groups are too large to count every mix of deviating nodes"
@@ -102,22 +104,22 @@ def run_exact(scenario: Scenario) -> Result:
         return number_exact.run_numbers(scenario)
     if isinstance(scenario.consensus.matching, Margin):
         return margin_exact.run_margin(scenario)
+    if scenario.consensus.appeal is not None:
+        return appeal_exact.run_with_appeals(scenario)
     election, population = scenario.election, scenario.population
-    need = _need(election)
+    need = election.need
     if population.power < need:
         law = Moments(1.0, 0.0, 0.0, 0.0, 0.0)
     elif _lattice_work(scenario) > LATTICE_WORK_MAX and _tail_work(scenario) < math.inf:
         law = tails.by_tails(population, need)
     else:
-        law = chain.after(population, need, scenario.points)
-    if scenario.consensus.result == "certify":
-        return _certified(scenario, law)
-    return _proposed(scenario, law)
+        law = chain.after(population, need, _points(scenario))
+    return {"certify": _certified, "propose": _proposed, "endorse": _endorsed}[scenario.consensus.result](scenario, law)
 
 
-def _need(election: Election) -> int:
-    """Honest power that makes a group certain of its quorum."""
-    return election.quorum - (election.byzantine if election.behaviour == "equivocate" else 0)
+def _points(scenario: Scenario) -> int:
+    """Decision points of what is voted on at once: a block, or a request of it."""
+    return scenario.points_per_request if scenario.consensus.result == "endorse" else scenario.points
 
 
 def _lattice_work(scenario: Scenario) -> float:
@@ -140,18 +142,31 @@ def _lattice_work(scenario: Scenario) -> float:
 
 
 def _tail_work(scenario: Scenario) -> float:
-    if scenario.points > 1:
+    if _points(scenario) > 1:
         return math.inf
-    work = tails.work(scenario.population, _need(scenario.election))
+    work = tails.work(scenario.population, scenario.election.need)
     return work if work <= tails.WORK_MAX else math.inf
 
 
 def _certified(scenario: Scenario, law: Moments) -> Result:
     """Every node votes on what it computed."""
     election = scenario.election
-    invented = {"random": election.largest_byzantine, "collude": election.byzantine}.get(election.behaviour, 0)
-    failure = Outcome.wrong_result if invented >= election.quorum else Outcome.no_quorum
+    failure = Outcome.wrong_result if election.invented >= election.quorum else Outcome.no_quorum
     return exact_result(scenario, {Outcome.agreed: law.mass, failure: law.lost}, law.nodes_missing)
+
+
+def _endorsed(scenario: Scenario, law: Moments) -> Result:
+    """Every request is voted on by itself; a block has no quorum only if all of its requests have none."""
+    requests = scenario.workload.requests_per_block
+    if scenario.election.invented >= scenario.election.quorum:  # then no honest result can be certified
+        return exact_result(scenario, {Outcome.agreed: 0.0, Outcome.wrong_result: 1.0}, 0.0, dropped_per_block=0.0)
+    none = requests * (math.log1p(-law.mass) if law.mass < 0.5 else math.log(law.lost) if law.lost else -math.inf)
+    return exact_result(
+        scenario,
+        {Outcome.agreed: -math.expm1(none), Outcome.no_quorum: math.exp(none)},
+        requests * law.nodes_missing,
+        dropped_per_block=requests * law.lost,
+    )
 
 
 def _proposed(scenario: Scenario, law: Moments) -> Result:

@@ -13,26 +13,30 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.matching import Margin
-from sim.consensus.tally import NOBODY, Outcome, Verdict, certify, propose
+from sim.consensus.tally import Outcome
+from sim.engines.appeal_draws import AppealDraws
+from sim.engines.drawn import Blocks
+from sim.engines.endorse_draws import EndorseDraws
 from sim.engines.executor_draws import ExecutorDraws
 from sim.engines.margin_draws import MarginDraws
 from sim.engines.number_draws import WORK_MAX, NumberDraws, work
-from sim.inference.sampler import Groups, PartitionSampler
+from sim.engines.vote_draws import VoteDraws
 from sim.statistics.counts import Counts, Task
 from sim.statistics.streams import CONTENTS, POSITIONS, cell_stream, first_among, stream_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.random import Generator
     from numpy.typing import NDArray
 
+    from sim.engines.drawn import Draws
+    from sim.inference.sampler import PartitionSampler
     from sim.scenario.schema import Scenario
 
     Integers = NDArray[np.int64]
@@ -41,13 +45,6 @@ ENGINE = "montecarlo"
 _WORK_PER_CELL = 8_192  # active blocks of one decision point: a few milliseconds
 _NUMBERS_PER_CELL = 200_000  # comparisons of numbers: some ten milliseconds
 _CELL_BITS_MAX = 29  # NumPy's hypergeometric law takes populations below 1e9
-
-
-class _Blocks(NamedTuple):
-    """Outcome of each block, and its honest nodes that are not in the certified group."""
-
-    outcome: Integers
-    diverged: Integers
 
 
 class MonteCarlo:
@@ -64,15 +61,14 @@ class MonteCarlo:
         self.election = scenario.election
         self.task = Task(scenario.scenario_id, ENGINE, scenario.run.seed)
         self._key = stream_key(*self.task[::2])
-        self._nodes = np.array([unit.nodes for unit in scenario.population.units], dtype=np.int64)
-        self._leads = scenario.consensus.result == "propose"
 
     @cached_property
-    def sampler(self) -> PartitionSampler:
-        """Draws the answers of honest nodes."""
-        workload, scenario = self.scenario.workload, self.scenario
-        relevant = self.election.relevant
-        return PartitionSampler(scenario.population, relevant, workload.requests_per_block, scenario.points_per_request)
+    def _draws(self) -> Draws:
+        """Draws blocks of a chain on which every node executes."""
+        consensus = self.scenario.consensus
+        if consensus.appeal is not None:
+            return AppealDraws(self.scenario)
+        return EndorseDraws(self.scenario) if consensus.result == "endorse" else VoteDraws(self.scenario)
 
     @cached_property
     def _whole(self) -> ExecutorDraws | NumberDraws | MarginDraws | None:
@@ -87,7 +83,7 @@ class MonteCarlo:
     def cell_blocks(self) -> int:
         """Blocks in a cell, a power of two: about the same work in every cell."""
         if self._whole is None:
-            return self._cell(self.sampler, _CELL_BITS_MAX)
+            return self._cell(self._draws.sampler, _CELL_BITS_MAX)
         most = _WORK_PER_CELL.bit_length() - 1  # every block is drawn
         if isinstance(self._whole, NumberDraws | MarginDraws):
             return 1 << min(most, int(_NUMBERS_PER_CELL // max(self._whole.work, 1)).bit_length())
@@ -130,65 +126,36 @@ class MonteCarlo:
         """
         stream = cell_stream(self._key, cell, CONTENTS)
         if self._whole is not None:
-            drawn = _Blocks(*(column[:blocks] for column in self._whole.draw(stream, self.cell_blocks)))
-            return self._counts(blocks, drawn, np.bincount(drawn.outcome, minlength=len(Outcome)))
-        hostile_chance = self.election.byzantine / self.election.votes if self._leads else 0.0
-        active = int(stream.binomial(self.cell_blocks, self.sampler.block_rate))
-        hostile = int(stream.binomial(self.cell_blocks - active, hostile_chance))
-        drawn = self._tally(stream, active)
+            outcome, diverged = (column[:blocks] for column in self._whole.draw(stream, self.cell_blocks))
+            drawn = Blocks(outcome, diverged, np.zeros_like(diverged))
+            return self._counts(blocks, drawn, np.bincount(outcome, minlength=len(Outcome)))
+        draws = self._draws
+        active = int(stream.binomial(self.cell_blocks, draws.block_rate))
+        hostile = int(stream.binomial(self.cell_blocks - active, draws.hostile_chance))
+        drawn = draws.tally(stream, active)
         quiet = self.cell_blocks - active
         if blocks < self.cell_blocks:
             positions = cell_stream(self._key, cell, POSITIONS)
             kept = positions.choice(self.cell_blocks, size=active, replace=False) < blocks
-            drawn = _Blocks(drawn.outcome[kept], drawn.diverged[kept])
+            drawn = drawn.where(kept)
             within = blocks - len(drawn.outcome)
             hostile = first_among(self._key, cell, hostile, quiet, within)
             quiet = within
         outcomes = np.bincount(drawn.outcome, minlength=len(Outcome))
-        for verdict, number in zip(self._quiet_verdicts, (quiet - hostile, hostile), strict=True):
-            outcomes[verdict.outcome[0]] += number
-        return self._counts(blocks, drawn, outcomes)
+        extra, squares = _sums(drawn.extra)
+        for end, number in zip(draws.quiet, (quiet - hostile, hostile), strict=True):
+            outcomes[end.outcome] += number
+            extra, squares = extra + number * end.extra, squares + number * end.extra**2
+        return self._counts(blocks, drawn, outcomes, extra, squares)
 
-    def _counts(self, blocks: int, drawn: _Blocks, outcomes: Integers) -> Counts:
-        total = int(drawn.diverged.sum())
-        squares = int((drawn.diverged * drawn.diverged).sum())
-        return Counts(self.task, blocks, tuple(int(number) for number in outcomes), total, squares)
+    def _counts(self, blocks: int, drawn: Blocks, outcomes: Integers, extra: int = 0, squares: int = 0) -> Counts:
+        ended = tuple(int(number) for number in outcomes)
+        return Counts(self.task, blocks, ended, *_sums(drawn.diverged), extra, squares)
 
-    @cached_property
-    def _quiet_verdicts(self) -> tuple[Verdict, Verdict]:
-        """Verdict where nobody deviates, under an honest and under a Byzantine leader."""
-        power = self.scenario.population.power
-        groups = np.array([[power if power >= self.election.relevant else 0]])
-        if not self._leads:
-            verdict = certify(self.election, groups)
-            return verdict, verdict
-        first, last = np.array([0]), np.array([self.election.votes - 1])
-        return propose(self.election, groups, first), propose(self.election, groups, last)
 
-    def _tally(self, stream: Generator, active: int) -> _Blocks:
-        """Draw active blocks and tally their votes."""
-        groups = self.sampler.draw(stream, active)
-        power, nodes = self._table(groups, active)
-        if self._leads:
-            leader = stream.integers(0, self.election.votes, size=active)
-            verdict = propose(self.election, power, leader)
-        else:
-            verdict = certify(self.election, power)
-        winners = np.maximum(verdict.certified, 0)
-        missing = self.scenario.population.nodes - nodes[np.arange(active), winners]
-        return _Blocks(verdict.outcome, np.where(verdict.certified == NOBODY, 0, missing))
-
-    def _table(self, groups: Groups, active: int) -> tuple[Integers, Integers]:
-        """Power and nodes of each block's groups, the strongest first; shape (active, W)."""
-        power = groups.machines @ self.sampler.power
-        nodes = groups.machines @ self._nodes
-        order = np.lexsort((-nodes, -power, groups.block))
-        block = groups.block[order]
-        rank = np.arange(len(block)) - np.searchsorted(block, block)
-        width = int(rank.max(initial=0)) + 1
-        tables = np.zeros((2, active, width), dtype=np.int64)
-        tables[0, block, rank], tables[1, block, rank] = power[order], nodes[order]
-        return tables[0], tables[1]
+def _sums(numbers: Integers) -> tuple[int, int]:
+    """Sum, and sum of squares."""
+    return int(numbers.sum()), int((numbers * numbers).sum())
 
 
 def refusal(scenario: Scenario) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sim.consensus.tally import Outcome
@@ -60,6 +60,20 @@ class Mean:
     low: float
     high: float
 
+    @classmethod
+    def exact(cls, mean: float) -> Mean:
+        """An exact value."""
+        return cls(mean, mean, mean)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Mean:
+        """Read what `dataclasses.asdict` gave."""
+        return cls(*(float(plain[key]) for key in ("mean", "low", "high")))
+
+
+EXTRAS = ("dropped_per_block", "attempts_per_block")
+"""Means that only some mechanisms have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -84,11 +98,18 @@ class Result:
     block_failure
         Probability of everything but `agreed`.
     diverged_per_block
-        Honest nodes a block that are not in a certified group; failed blocks count 0.
+        Honest nodes a block that are not in a certified group; failed blocks count 0. Where every request is voted on
+        by itself (`endorse`), the sum over the requests that are certified; where there are appeals, those among the
+        nodes that voted in the attempt that ended the block.
     warnings
         What the user should know before believing the numbers.
     timing
         What an engine with time measured; None, and left out of plain values, where there is no time.
+    dropped_per_block
+        Requests a block that are dropped because no result has a quorum; None, and left out of plain values, unless
+        every request is voted on by itself (`endorse`).
+    attempts_per_block
+        Attempts a block, the first one included; None, and left out of plain values, unless there are appeals.
     """
 
     scenario: str
@@ -105,14 +126,17 @@ class Result:
     diverged_per_block: Mean
     warnings: tuple[str, ...] = ()
     timing: Timing | None = None
+    dropped_per_block: Mean | None = None
+    attempts_per_block: Mean | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the order of the JSON contract."""
         from dataclasses import asdict
 
         plain = asdict(self) | {"warnings": list(self.warnings)}
-        if self.timing is None:
-            del plain["timing"]
+        for key in ("timing", *EXTRAS):
+            if plain[key] is None:
+                del plain[key]
         return plain
 
     @classmethod
@@ -127,20 +151,28 @@ class Result:
         fields = dict(plain)
         fields["outcomes"] = {outcome.name: Estimate.from_dict(plain["outcomes"][outcome.name]) for outcome in Outcome}
         fields["block_failure"] = Estimate.from_dict(plain["block_failure"])
-        fields["diverged_per_block"] = Mean(
-            *(float(plain["diverged_per_block"][key]) for key in ("mean", "low", "high"))
-        )
+        for key in ("diverged_per_block", *EXTRAS):
+            if key in plain:
+                fields[key] = Mean.from_dict(plain[key])
         fields["warnings"] = tuple(str(warning) for warning in plain["warnings"])
         if plain.get("timing") is not None:
             fields["timing"] = Timing.from_dict(plain["timing"])
         return cls(**fields)
 
 
-def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: float) -> Result:
-    """Result of probabilities known exactly; `agreed` may be left out of `outcomes`, failures are summed."""
+def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: float, **extra: float) -> Result:
+    """Result of probabilities known exactly; `agreed` may be left out of `outcomes`, failures are summed.
+
+    Parameters
+    ----------
+    scenario, outcomes, diverged
+        What was answered, probability of each outcome, and mean number of diverged nodes.
+    extra
+        Means that only some mechanisms have, by the name of their field.
+    """
     failure = sum(probability for outcome, probability in outcomes.items() if outcome != Outcome.agreed)
     agreed = outcomes.get(Outcome.agreed, 1 - failure)
-    return Result(
+    result = Result(
         **_shared(scenario, "exact"),
         blocks=None,
         outcomes={
@@ -148,21 +180,29 @@ def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: f
             for outcome in Outcome
         },
         block_failure=Estimate.exact(failure),
-        diverged_per_block=Mean(diverged, diverged, diverged),
+        diverged_per_block=Mean.exact(diverged),
     )
+    means: dict[str, Any] = {name: Mean.exact(mean) for name, mean in extra.items()}
+    return replace(result, **means)
 
 
 def counted_result(scenario: Scenario, counts: Counts) -> Result:
     """Result of blocks that were simulated and counted."""
     by_outcome = dict(zip(Outcome, counts.outcomes, strict=True))
-    mean = mean_interval(counts.trials, counts.total, counts.total_squares, scenario.honest_nodes)
-    return Result(
+    elections = scenario.workload.requests_per_block if scenario.consensus.result == "endorse" else 1
+    nodes = elections * scenario.honest_nodes
+    result = Result(
         **_shared(scenario, counts.task.engine),
         blocks=counts.trials,
         outcomes={outcome.name: Estimate.of(count, counts.trials) for outcome, count in by_outcome.items()},
         block_failure=Estimate.of(counts.trials - by_outcome[Outcome.agreed], counts.trials),
-        diverged_per_block=Mean(*mean),
+        diverged_per_block=Mean(*mean_interval(counts.trials, counts.total, counts.total_squares, nodes)),
     )
+    sums = (counts.trials, counts.extra, counts.extra_squares)
+    if scenario.consensus.result == "endorse":
+        return replace(result, dropped_per_block=Mean(*mean_interval(*sums, elections)))
+    appeal = scenario.consensus.appeal
+    return replace(result, attempts_per_block=Mean(*mean_interval(*sums, appeal.rounds + 1))) if appeal else result
 
 
 def _shared(scenario: Scenario, engine: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.inference.binomial import log_choose
+
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -76,6 +78,31 @@ def log_kept_probability(customers: int, kept: float, left: float) -> Floats:
     return logs
 
 
+def expected_tables(customers: int, alpha: float) -> Floats:
+    """Expected number of tables of each size, the EC(K, c) of the design, for any concentration.
+
+    Returns
+    -------
+    Floats
+        Shape (customers + 1,), indexed by size.
+
+    Examples
+    --------
+    >>> expected_tables(2, 1.0).round(12), expected_tables(3, 0.0), expected_tables(3, np.inf)
+    (array([0. , 1. , 0.5]), array([0., 0., 0., 1.]), array([0., 3., 0., 0.]))
+    """
+    expected: Floats = np.zeros(customers + 1)
+    if not customers:
+        return expected
+    if alpha == 0:
+        expected[customers] = 1.0
+    elif np.isinf(alpha):
+        expected[1] = customers
+    else:
+        expected = np.exp(log_table_probability(customers, alpha) + log_choose(customers))
+    return expected
+
+
 def table_complement(customers: int, alpha: float) -> float:
     """Probability that the customers do not all sit at one table, precise where it is small.
 
@@ -87,7 +114,7 @@ def table_complement(customers: int, alpha: float) -> float:
     return float(-np.expm1(-np.log1p(alpha / np.arange(1, customers)).sum()))
 
 
-def seat(stream: Generator, restaurant: Integers, alpha: float) -> Integers:
+def seat(stream: Generator, restaurant: Integers, alpha: float, known: Integers | None = None) -> Integers:
     """Seat customers, many restaurants at once.
 
     A customer who joins a table does so by following one uniformly drawn earlier customer, which picks tables in
@@ -101,6 +128,8 @@ def seat(stream: Generator, restaurant: Integers, alpha: float) -> Integers:
         Restaurant of each customer, sorted, shape (N,).
     alpha
         Concentration, 0 <= alpha <= inf.
+    known
+        The table of each customer who has one already, -1 for the others; in every restaurant they come first.
 
     Returns
     -------
@@ -115,6 +144,8 @@ def seat(stream: Generator, restaurant: Integers, alpha: float) -> Integers:
     opens = stream.random(len(everyone)) * (alpha + rank) < alpha
     followed = first + np.minimum((stream.random(len(everyone)) * rank).astype(np.int64), np.maximum(rank - 1, 0))
     table: Integers = np.where(opens | (rank == 0), everyone, followed)
+    if known is not None:
+        table = np.where(known >= 0, known, table)
     while not np.array_equal(above := table[table], table):
         table = above
     return table

@@ -67,6 +67,13 @@ class ClassNoise(NamedTuple):
         capped: Floats = np.minimum(bound, BELOW_ONE)
         return capped
 
+    def given(self, chance: Floats, common: Floats) -> Floats:
+        """Chance that a machine of this deviation probability deviates, given its class's noise; r < 1."""
+        from scipy.special import ndtr, ndtri
+
+        conditional: Floats = ndtr((math.sqrt(self.shared) * common + ndtri(chance)) / math.sqrt(1 - self.shared))
+        return conditional
+
     def deviate(self, stream: Generator, deviating: Deviating, chances: Floats, aim: Floats, used: Floats) -> Floats:
         """Fill in which machines of the class deviate, given where each prefix's aim falls in its row of hazards.
 
@@ -119,7 +126,7 @@ class ClassNoise(NamedTuple):
         to its chance; a draw with D deviating machines would then come up D times too often, and is kept with
         probability 1/D (Karp and Luby 1983).
         """
-        from scipy.special import ndtr, ndtri
+        from scipy.special import ndtri
 
         prefix, machines, number = deviating
         chosen, drawn = chosen_or_drawn
@@ -135,8 +142,7 @@ class ClassNoise(NamedTuple):
         row = _row_of(stream, prefix, machines, unit, chosen)
         count = np.zeros(len(drawn), dtype=np.int64)
         for member in members:
-            margin = -ndtri(chances[member])
-            given = ndtr((math.sqrt(self.shared) * common - margin) / own)
+            given = self.given(chances[member], common)
             certain = np.zeros(len(prefix), dtype=np.int64)
             certain[row[chosen & (unit == member)]] = 1
             free = np.where(drawn[prefix], machines[:, member] - certain, 0)

@@ -138,8 +138,7 @@ class PartitionSampler:
         groups = Groups(everyone, everyone, np.tile(self.counts, (blocks, 1)))
         if self.requests == 1:
             return self._request(stream, groups)
-        first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
-        busy = 1 + stream.binomial(self.requests - first, self.request_rate)
+        busy = self._busy(stream, blocks)
         done: list[Groups] = []
         for turn in range(int(busy.max(initial=0))):
             meets = (busy[groups.block] > turn) & groups.divisible
@@ -150,6 +149,33 @@ class PartitionSampler:
         else:
             done.append(groups)
         return Groups.joined(done)
+
+    def draw_requests(self, stream: Generator, blocks: int) -> tuple[Groups, Integers]:
+        """Draw the requests with at least one candidate, each by itself, of blocks that have at least one.
+
+        Parameters
+        ----------
+        stream
+            Source of randomness.
+        blocks
+            Number of blocks.
+
+        Returns
+        -------
+        groups, busy
+            The groups of each request, whose number stands for a block's, the requests of a block one after the other;
+            and how many requests each block has, shape (blocks,).
+        """
+        busy = self._busy(stream, blocks)
+        everyone = np.arange(busy.sum())
+        groups = Groups(everyone, everyone, np.tile(self.counts, (len(everyone), 1)))
+        return self._request(stream, groups), busy
+
+    def _busy(self, stream: Generator, blocks: int) -> Integers:
+        """Number of requests with a candidate in each block, at least one."""
+        first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
+        busy: Integers = 1 + stream.binomial(self.requests - first, self.request_rate)
+        return busy
 
     def _request(self, stream: Generator, groups: Groups) -> Groups:
         """One request with at least one candidate in every block; all groups of a block start with the same prefix."""
@@ -245,8 +271,13 @@ class PartitionSampler:
         kept[:, self.own] = stream.binomial(deviating[:, self.own], chance[prefix, None])
         return kept
 
-    def _choose(self, stream: Generator, movers: Groups, prefixes: int) -> tuple[Groups, Integers]:
-        """Let deviating machines choose among wrong answers: the new groups, and the prefix that each comes from."""
+    def _choose(
+        self, stream: Generator, movers: Groups, prefixes: int, seats: Integers | None = None
+    ) -> tuple[Groups, Integers]:
+        """Let deviating machines choose among wrong answers: the new groups, and the prefix that each comes from.
+
+        `seats` has the table of each class at each prefix, shape (classes, prefixes), where classes have chosen before.
+        """
         alpha = self.population.alternatives
         if alpha == 0:  # one wrong answer
             return movers._replace(prefix=movers.prefix + prefixes), movers.prefix
@@ -254,14 +285,31 @@ class PartitionSampler:
         restaurant = np.zeros(int(customers.max(initial=-1)) + 1, dtype=np.int64)
         restaurant[customers] = movers.prefix[rows]
         order = np.argsort(restaurant, kind="stable")
+        known = None if seats is None else self._known(units, customers, restaurant, seats)[order]
         table = np.empty_like(order)
-        table[order] = order[seat(stream, restaurant[order], alpha)]
+        table[order] = order[seat(stream, restaurant[order], alpha, known)]
         key = table[customers] * len(movers.block) + rows
         _, first, child = np.unique(key, return_index=True, return_inverse=True)
         machines = np.zeros((len(first), movers.machines.shape[1]), dtype=np.int64)
         np.add.at(machines, (child, units), numbers)
         row = rows[first]
         return Groups(movers.block[row], prefixes + table[customers][first], machines), movers.prefix[row]
+
+    def _known(self, units: Integers, customers: Integers, restaurant: Integers, seats: Integers) -> Integers:
+        """The place, among all in the order of restaurants, of who first took each customer's table; -1 where new."""
+        number = np.full(len(self.power), -1)
+        for index, noise in enumerate(self.classes):
+            number[list(noise.units)] = index
+        which = np.full(len(restaurant), -1)
+        which[customers] = number[units]
+        chosen = np.flatnonzero(which >= 0)
+        label = restaurant[chosen] * len(self.classes) + seats[which[chosen], restaurant[chosen]]
+        _, first, same = np.unique(label, return_index=True, return_inverse=True)
+        place = np.empty_like(restaurant)
+        place[np.argsort(restaurant, kind="stable")] = np.arange(len(restaurant))
+        known = np.full(len(restaurant), -1)
+        known[chosen] = place[chosen[first[same]]]
+        return known
 
     def _customers(self, movers: Groups) -> tuple[Integers, Integers, Integers, Integers]:
         """List who chooses: row, unit, number of machines and customer; a class with wholly shared noise is one."""

@@ -1,7 +1,8 @@
 """What one answer costs: the work of all machines, against that of one server.
 
 Replication is charged: n machines do the work of one, and more machines do not make it faster. With one executor the
-work is that of the executor, of whoever proves or runs the model again, and of every node that verifies.
+work is that of the executor, of whoever proves or runs the model again, and of every node that verifies. Where
+committees vote, the work is that of the first one; appeals are rare, and not counted.
 """
 
 from __future__ import annotations
@@ -134,7 +135,9 @@ def _executions(scenario: Scenario, name: str) -> float:
     if isinstance(verification, Tee):
         return executes * verification.slowdown
     if not isinstance(verification, Optimistic | SpotCheck):
-        return float(group.count)
+        appeal = scenario.consensus.appeal
+        drawn = appeal.sizes(scenario.node_count)[0] / scenario.node_count if appeal else 1.0
+        return group.count * drawn
     others = scenario.node_count - 1
     again = verification.panel(others).expected * verification.recheck_ratio
     return executes + (again * (group.count - executes) / others if others else 0.0)

@@ -35,6 +35,7 @@ from sim.scenario.checks import (
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
+from sim.scenario.mechanisms import mechanism_clashes, points_per_request
 
 NODES_MAX = 100_000
 BLOCKS_MAX = 10**12
@@ -174,6 +175,9 @@ class Scenario(FrozenModel):
             yield from share_clashes(groups, valid, fields.get("consensus"), fields.get("workload"))
             rule = fields["consensus"].matching if "consensus" in fields else None
             yield from verification_clashes(groups, valid, fields.get("verification"), rule)
+            yield from mechanism_clashes(
+                groups, valid, fields.get("consensus"), fields.get("verification"), fields.get("workload")
+            )
 
     @cached_property
     def scenario_id(self) -> str:
@@ -216,8 +220,7 @@ class Scenario(FrozenModel):
     @property
     def points_per_request(self) -> int:
         """Decision points L within a request: its tokens where the rate is per token, else 1."""
-        per = {g.executor.law.per for g in self.nodes.values() if can_deviate(g)}  # type: ignore[union-attr]
-        return self.workload.tokens if per == {"token"} else 1
+        return points_per_request(self.nodes.values(), self.workload)
 
     @property
     def points(self) -> int:
@@ -280,8 +283,3 @@ class Scenario(FrozenModel):
     def recorded(self) -> bool:
         """Whether the nodes replay recorded answers."""
         return any(isinstance(group.executor, Recorded) for group in self.nodes.values())
-
-
-def can_deviate(group: NodeGroup) -> bool:
-    """Whether nodes of the group can deviate from the reference output."""
-    return isinstance(group.executor, Gpu) and group.executor.law.rate > 0

@@ -31,7 +31,9 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
             f"with a quorum of {election.quorum} of {election.votes} votes, "
             f"{election.votes - election.quorum + 1} silent ones already stop the chain"
         )
-    if scenario.replicated and election.byzantine and election.behaviour in BOOSTED and election.unbreakable:
+    appeal = scenario.consensus.appeal
+    everyone = scenario.replicated and (appeal is None or appeal.committee is None)  # vote at once
+    if everyone and election.byzantine and election.behaviour in BOOSTED and election.unbreakable:
         explanation = {
             "amplify": "amplifying the second answer is then no better than silence",
             "equivocate": "equivocation then never forks, it only helps the largest group to its quorum",
@@ -40,7 +42,7 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
             f"{election.byzantine} Byzantine votes are fewer than 2q - n = {2 * election.quorum - election.votes}, "
             f"so no two results can both be certified: {explanation}"
         )
-    if scenario.replicated and election.quorum == election.votes and election.votes > 1:
+    if everyone and election.quorum == election.votes and election.votes > 1:
         yield "the quorum is everybody: one diverging or silent node is enough to fail a block"
     if not scenario.replicated and scenario.consensus.result == "propose":
         yield "with one executor nodes vote on its result, in one attempt: consensus.result makes no difference"

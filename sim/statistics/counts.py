@@ -20,7 +20,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Outcomes of a number of trials, and the first two moments of a number seen in each.
+    """Outcomes of a number of trials, and the first two moments of numbers seen in each.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ class Counts:
         How many trials had each outcome, in an order that the engine fixes; they sum to `trials`.
     total, total_squares
         Sum, and sum of squares, of the number seen in each trial (diverged nodes). Exact integers.
+    extra, extra_squares
+        The same of a second number (dropped requests, attempts); 0 where the engine sees none.
     """
 
     task: Task
@@ -39,6 +41,8 @@ class Counts:
     outcomes: tuple[int, ...]
     total: int = 0
     total_squares: int = 0
+    extra: int = 0
+    extra_squares: int = 0
 
     def __post_init__(self) -> None:
         """Refuse counts that do not add up: a fault of ours, never of the user."""
@@ -70,4 +74,6 @@ class Counts:
             tuple(a + b for a, b in zip(self.outcomes, other.outcomes, strict=True)),
             self.total + other.total,
             self.total_squares + other.total_squares,
+            self.extra + other.extra,
+            self.extra_squares + other.extra_squares,
         )

@@ -210,7 +210,7 @@ class Store:
         )
         with self._told(), self._trusting():
             return [
-                Stretch(first, cells, Counts(identity, trials, _numbers(outcomes), int(total), int(squares)))
+                Stretch(first, cells, _counts(identity, trials, outcomes, total, squares))
                 for first, cells, trials, outcomes, total, squares in rows
             ]
 
@@ -223,8 +223,8 @@ class Store:
             stretch.cells,
             counts.trials,
             json.dumps(counts.outcomes),
-            str(counts.total),
-            str(counts.total_squares),
+            _sums(counts.total, counts.extra),
+            _sums(counts.total_squares, counts.extra_squares),
             seconds,
         )
         with self._told():
@@ -378,6 +378,22 @@ class Store:
 
 def _dumped(scenario: Scenario) -> str:
     return json.dumps(scenario.model_dump(mode="json", exclude={"sweep"}, exclude_none=True))
+
+
+def _counts(identity: Task, trials: int, outcomes: str, total: str, squares: str) -> Counts:
+    """Counts of a stretch, as `Store.keep` wrote them."""
+    (first, second), (first_squares, second_squares) = _sums_read(total), _sums_read(squares)
+    return Counts(identity, trials, _numbers(outcomes), first, first_squares, second, second_squares)
+
+
+def _sums(first: int, second: int) -> str:
+    """Write the sums of both numbers seen in each trial; the second only where there is one, as in older stores."""
+    return f"{first} {second}" if second else str(first)
+
+
+def _sums_read(text: str) -> tuple[int, int]:
+    first, _, second = text.partition(" ")
+    return int(first), int(second or 0)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -8,11 +8,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sim.consensus.tally import Outcome
+from sim.engines.result import EXTRAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sim.engines.result import Mean
     from sim.engines.timing import Timing
     from sim.sweeps.row import Row
 
@@ -25,7 +27,8 @@ def flat(row: Row) -> dict[str, Any]:
     Returns
     -------
     dict
-        Every row of a sweep has the same keys, apart from measures of time and cost; what a row does not have is None.
+        Every row of a sweep has the same keys, apart from measures of time and cost, and means that only some
+        mechanisms have; what a row does not have is None.
     """
     result = row.result
     plain: dict[str, Any] = dict(row.coordinates)
@@ -38,14 +41,20 @@ def flat(row: Row) -> dict[str, Any]:
         plain[name] = estimate.probability if estimate else None
         for part in ("low", "high", "count"):
             plain[f"{name}_{part}"] = getattr(estimate, part) if estimate else None
-    for part in ("mean", "low", "high"):
-        name = "diverged_per_block" + ("" if part == "mean" else f"_{part}")
-        plain[name] = getattr(result.diverged_per_block, part) if result else None
+    plain |= _mean("diverged_per_block", result.diverged_per_block if result else None)
+    for name in EXTRAS:
+        if result and (mean := getattr(result, name)) is not None:
+            plain |= _mean(name, mean)
     if result and result.timing:
         plain |= _timed(result.timing)
     if row.scenario.cost:
         plain |= {_free(key, row): value for key, value in row.scenario.cost.to_dict().items()}
     return plain | {"error": row.error or None}
+
+
+def _mean(name: str, mean: Mean | None) -> dict[str, float | None]:
+    parts = {"mean": name, "low": f"{name}_low", "high": f"{name}_high"}
+    return {column: getattr(mean, part) if mean else None for part, column in parts.items()}
 
 
 def _timed(timing: Timing) -> dict[str, Any]:

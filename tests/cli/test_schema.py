@@ -67,6 +67,11 @@ GOOD: dict[str, dict[str, Any]] = {
         "consensus": {"fault_threshold": 0.25},
         "faults": {"byzantine": 1},
     },
+    "appeal": {
+        "nodes": {"a": {"count": 9, "executor": {"kind": "gpu", "nondeterminism": LAW}}},
+        "consensus": {"appeal": {"rounds": 2, "committee": 3, "growth": "3/2"}},
+    },
+    "endorse": {"nodes": {"a": {"count": 9, "executor": {"kind": "cpu"}}}, "consensus": {"result": "endorse"}},
     "recorded": {"nodes": {"a": {"count": 2, "executor": {"kind": "recorded", "outputs": ["x", "y"]}}}},
 }
 BAD: list[tuple[str, Any]] = [

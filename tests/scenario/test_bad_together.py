@@ -258,3 +258,26 @@ def test_what_does_not_go_with_margins_is_told(
     old: str, new: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuses(edited(old, new, MARGIN), (told,), capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            edited("consensus: {", "consensus: {result: endorse, ", NUMBERS),
+            "3:13: consensus.result: | where answers are",
+        ),
+        (
+            edited("consensus: {", "consensus: {appeal: {rounds: 1}, ", NUMBERS),
+            "3:13: consensus.appeal: | left out where",
+        ),
+        (
+            TWO + "consensus: {appeal: {rounds: 1}, matching: {kind: equivalence, share: 0.5}}\n",
+            "4:13: consensus.appeal: | must be left out where matching is equivalence",
+        ),
+    ],
+)
+def test_other_mechanisms_need_votes_on_what_nodes_computed(
+    text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuses(text, (told,), capsys)

@@ -12,11 +12,12 @@ import pytest
 from sim import ScenarioError
 from sim.base.document import parse_document
 from sim.scenario.grid import Grid
+from sim.statistics.counts import Counts, Task
 from sim.sweeps.merge import merge
 from sim.sweeps.pool import Inline
 from sim.sweeps.runner import Runner, choices
 from sim.sweeps.stopping import Stopping
-from sim.sweeps.store import Store
+from sim.sweeps.store import Store, Stretch
 from sim.sweeps.table import as_csv, as_json, flat, write_parquet
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def test_a_store_alone_is_enough_to_redo_the_sweep(tmp_path: Path) -> None:
         rows = store.rows()
     assert [row.scenario.scenario_id for row in rows] == [point.scenario.scenario_id for point in some]
     assert [row.scenario for row in rows] == [point.scenario for point in some]
+
+
+def test_a_stretch_keeps_both_numbers_and_older_ones_have_one(tmp_path: Path) -> None:
+    task = Task("id", "montecarlo", 1)
+    both = Stretch(0, 2, Counts(task, 5, (3, 2, 0, 0), 7, 21, 6, 8))
+    one = Stretch(2, 1, Counts(task, 4, (4, 0, 0, 0), 10**30, 10**40))
+    path = filled(tmp_path / "s.db", points("montecarlo", blocks=1))
+    with Store(path, create=True) as store:
+        for stretch in (both, one):
+            store.keep(1, stretch, 0.5)
+        assert store.stretches(1, task) == [both, one]
+    with sqlite3.connect(path) as db:
+        rows = db.execute("SELECT total, total_squares FROM stretch WHERE task = 1 ORDER BY first_cell").fetchall()
+    assert rows == [("7 6", "21 8"), (str(10**30), str(10**40))]
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"SQLite format 3\x00" + bytes(100)])

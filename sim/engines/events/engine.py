@@ -38,10 +38,7 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     protocol, known = scenario.consensus.protocol, PROTOCOLS.names()
     if not scenario.replicated:
         yield "it runs chains on which every node executes (verification replicate)"
-    if scenario.numeric:
-        yield "its nodes do not compare numbers"
-    if scenario.consensus.tolerant or scenario.faults.answer is not None:
-        yield "its nodes compare answers as texts (matching exact, no faults.answer)"
+    yield from _voting_obstacles(scenario)
     if protocol not in known:
         yield f"protocol {protocol} cannot be run message by message yet (it has {', '.join(known)})"
     if sum(scenario.faults.of(name) for name in scenario.nodes) == scenario.node_count:
@@ -57,6 +54,18 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
             f"n^2 messages of {scenario.node_count:,} nodes, and their requests, need about {need / 2**30:,.1f} GiB of "
             f"memory, more than {MEMORY_SHARE:.0%} of this machine's {have / 2**30:,.1f} GiB"
         )
+
+
+def _voting_obstacles(scenario: Scenario) -> Iterator[str]:
+    """Yield ways to vote that its machines do not know."""
+    if scenario.numeric:
+        yield "its nodes do not compare numbers"
+    if scenario.consensus.result == "endorse":
+        yield "its nodes vote on whole blocks (result certify or propose)"
+    if scenario.consensus.appeal is not None:
+        yield "its nodes execute a request once (no consensus.appeal)"
+    if scenario.consensus.tolerant or scenario.faults.answer is not None:
+        yield "its nodes compare answers as texts (matching exact, no faults.answer)"
 
 
 BLOCKS_MAX = 100_000_000

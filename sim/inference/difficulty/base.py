@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from sim.base.model import FrozenModel, Mistake
+from sim.base.model import FrozenModel, Mistake, without_default
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 
 RATE_MIN = 1e-300  # below it double precision ends
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    """Leave a default out of the JSON Schema that depends on other keys."""
-    schema.pop("default", None)
 
 
 class Difficulty(FrozenModel, ABC):
@@ -38,7 +33,7 @@ class Difficulty(FrozenModel, ABC):
     """Probability that a node deviates from the reference output at one decision point; 0 never deviates."""
     per: Literal["request", "token"] = "request"
     """What a decision point is: a whole request, or each of its output tokens."""
-    alternatives: Annotated[float, Field(ge=0, allow_inf_nan=True, json_schema_extra=_without_default)] = 0.0
+    alternatives: Annotated[float, Field(ge=0, allow_inf_nan=True, json_schema_extra=without_default)] = 0.0
     """Concentration of the Chinese-restaurant process by which deviating nodes choose among wrong answers: 0, all give
     the same second-best answer; .inf, all differ."""
     shared_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
