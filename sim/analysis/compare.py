@@ -16,10 +16,11 @@ from sim.network.schema import Network
 from sim.scenario.cost import block_rounds, execution_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sim.catalog.catalog import Catalog
     from sim.consensus.faults import Behaviour
+    from sim.engines.result import Result
     from sim.scenario.schema import Scenario
 
 ATTACKS: tuple[Behaviour, ...] = ("silent", "collude", "amplify", "equivocate")
@@ -182,9 +183,9 @@ def way(scenario: Scenario) -> str:
     return ", ".join([kind, *sorted(kernels)])
 
 
-def attacked(scenario: Scenario) -> dict[str, int]:
-    """Place as many attackers as the chain tolerates, largest groups first."""
-    left, placed = scenario.faults_tolerated, {}
+def attacked(scenario: Scenario, budget: int | None = None) -> dict[str, int]:
+    """Place attackers of that much voting power, by default as many as the chain tolerates, largest groups first."""
+    left, placed = scenario.faults_tolerated if budget is None else budget, {}
     for name, group in sorted(scenario.nodes.items(), key=lambda item: (-item[1].count * item[1].power, item[0])):
         placed[name] = min(group.count, left // group.power)
         left -= placed[name] * group.power
@@ -193,20 +194,32 @@ def attacked(scenario: Scenario) -> dict[str, int]:
 
 def worst_of(scenario: Scenario, attackers: dict[str, int]) -> Worst:
     """Run every attack, with the engine that suits it, and take the worst for failing blocks and for wrong results."""
+    found = []
+    for scenario_attacked in attacks(scenario, attackers) if any(attackers.values()) else ():
+        result = run(scenario_attacked)
+        failure, wrong = result.block_failure, certified_wrong(result)
+        found.append(Worst(failure.probability, failure.high, wrong.probability, wrong.high))
+    return Worst(*(max(column) for column in zip(*found, strict=True))) if found else Worst(0.0, 0.0, 0.0, 0.0)
+
+
+def attacks(scenario: Scenario, attackers: dict[str, int]) -> Iterator[Scenario]:
+    """Yield a scenario with each attack, for the engine that suits it; what attackers answer stays as it is."""
     plain = scenario.model_dump(mode="json", exclude_none=True)
     crashes = {key: value for key, value in plain["faults"].items() if key == "crashes"}
+    slanted = {key: value for key, value in plain["faults"].items() if key in {"answer", "shift", "noise"}}
     plain["run"]["engine"] = "auto"
-    found = []
-    for behaviour in ATTACKS if any(attackers.values()) else ():
+    for behaviour in ATTACKS:
         faults = crashes | {"byzantine": attackers, "behaviour": behaviour}
-        result = run(type(scenario).model_validate(plain | {"faults": faults}))
-        wrong, forked = (result.outcomes[name] for name in ("wrong_result", "forked"))
-        both = Estimate.exact(wrong.probability + forked.probability)
-        if result.blocks is not None and wrong.count is not None and forked.count is not None:
-            both = Estimate.of(wrong.count + forked.count, result.blocks)
-        failure = result.block_failure
-        found.append(Worst(failure.probability, failure.high, both.probability, both.high))
-    return Worst(*(max(column) for column in zip(*found, strict=True))) if found else Worst(0.0, 0.0, 0.0, 0.0)
+        faults |= slanted if behaviour == "collude" else {}
+        yield type(scenario).model_validate(plain | {"faults": faults})
+
+
+def certified_wrong(result: Result) -> Estimate:
+    """Probability that a wrong result is certified, or two results are."""
+    wrong, forked = (result.outcomes[name] for name in ("wrong_result", "forked"))
+    if result.blocks is not None and wrong.count is not None and forked.count is not None:
+        return Estimate.of(wrong.count + forked.count, result.blocks)
+    return Estimate.exact(wrong.probability + forked.probability)
 
 
 def times(scenario: Scenario, catalog: Catalog) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,27 +115,12 @@ class Pricing:
         Raises
         ------
         ScenarioError
-            One is no number, or there are too many.
+            One is no number, out of range, or there are too many.
         """
-        from sim.base.errors import Problem, ScenarioError
-
-        wanted = "numbers with commas between them, such as 0.5,1,2"
-        values = None if self.values is None else [_one(text, wanted) for text in self.values.split(",")]
-        if values is not None and len(values) > PRICES_MAX:
-            raise ScenarioError([Problem("", f"has at most {PRICES_MAX:,} values", len(values), "--values")])
-        blocks = number(self.blocks, "--blocks", whole, f"a whole number of blocks from 1 to {PRICED_BLOCKS_MAX:,}")
-        if blocks is not None and not 1 <= blocks <= PRICED_BLOCKS_MAX:
-            raise ScenarioError([Problem("", f"must be from 1 to {PRICED_BLOCKS_MAX:,}", self.blocks, "--blocks")])
-        return values, blocks
-
-
-def _one(text: str, wanted: str) -> float:
-    value: float = number(text, "--values", float, wanted)
-    if not math.isfinite(value):
-        from sim.base.errors import Problem, ScenarioError
-
-        raise ScenarioError([Problem("", f"must be {wanted}", text, "--values")])
-    return value
+        wanted = f"a whole number of blocks from 1 to {PRICED_BLOCKS_MAX:,}"
+        blocks = numbers(self.blocks, "--blocks", whole, wanted, 1, PRICED_BLOCKS_MAX, 1)
+        values = numbers(self.values, "--values", float, "numbers such as 0.5,1,2", -1e100, 1e100, PRICES_MAX)
+        return values, int(blocks[0]) if blocks else None
 
 
 @Parameter(name="*")
@@ -214,6 +198,45 @@ def number(text: str | None, flag: str, kind: Callable[[float], float | int], wa
         return kind(float(text))
     except (ValueError, OverflowError):
         raise ScenarioError([Problem("", f"must be {wanted}", text, flag)]) from None
+
+
+def numbers(
+    text: str | None,
+    flag: str,
+    kind: Callable[[float], float | int],
+    wanted: str,
+    least: float,
+    most: float,
+    length: int,
+) -> list[Any] | None:
+    """Read a list of numbers with commas between them; None where the flag is absent.
+
+    Parameters
+    ----------
+    text, flag, kind, wanted
+        As in `number`.
+    least, most
+        Range of each.
+    length
+        How many there are at most.
+
+    Raises
+    ------
+    ScenarioError
+        It is something else.
+    """
+    from sim.base.errors import Problem, ScenarioError
+
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) > length:
+        raise ScenarioError([Problem("", f"must be {wanted}, at most {length:,}", len(parts), flag)])
+    found = [number(part, flag, kind, wanted) for part in parts]
+    for value in found:
+        if not least <= value <= most:
+            raise ScenarioError([Problem("", f"must be from {least:,g} to {most:,g}", value, flag)])
+    return found
 
 
 def whole(value: float) -> int:

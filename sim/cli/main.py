@@ -11,6 +11,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 import sim
+from sim.cli.advise import advise
 from sim.cli.catalog import catalog
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
@@ -40,7 +41,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
-for command in (run, sweep, results, plot, merge, compare, feasibility, catalog, cosines, protocols, schema):
+for command in (run, sweep, results, plot, merge, compare, advise, feasibility, catalog, cosines, protocols, schema):
     app.command(command)
 
 

@@ -63,8 +63,7 @@ def passing(attacked: Scenario, silent: Scenario, blocks: int) -> Passing:
         return Passing(*(Estimate.exact(chance) for chance in replay.passing(attacked, silent)))
     if isinstance(rule, Margin):
         return _checked(attacked, blocks)
-    exact = number_exact.obstacle(attacked) is None and number_exact.obstacle(silent) is None
-    if not exact:
+    if not has_law(attacked, silent):
         return _drawn(attacked, silent, blocks)
     if isinstance(rule, Median):
         law, alone = number_exact.vote_on_median(attacked), number_exact.vote_on_median(silent)
@@ -73,10 +72,21 @@ def passing(attacked: Scenario, silent: Scenario, blocks: int) -> Passing:
     return Passing(Estimate.exact(chances.slanted), Estimate.exact(chances.refused))
 
 
+def has_law(attacked: Scenario, silent: Scenario) -> bool:
+    """Whether what passes is computed, not drawn."""
+    if attacked.recorded:
+        return True
+    if isinstance(attacked.consensus.matching, Margin):
+        return margin_exact.obstacle(attacked) is None
+    return number_exact.obstacle(attacked) is None and number_exact.obstacle(silent) is None
+
+
 def _checked(attacked: Scenario, blocks: int) -> Passing:
     """Posted tokens: those of an honest node, and those of a cheaper model."""
     refused = accepting(margin_exact.check(attacked, attacked.honest_nodes - 1, attacked.election.quorum - 1)).lost
-    if margin_exact.obstacle(attacked) is None:
+    if attacked.faults.noise is None:
+        passed = Estimate.exact(0.0)
+    elif margin_exact.obstacle(attacked) is None:
         passed = Estimate.exact(float(told_apart(margin_exact.cheaper(attacked)).mass[:, 0].sum()))
     else:
         draws = MarginDraws(attacked)

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 SIGMA_MAX = 38.5  # beyond it a normal tail is zero in double precision
-TOLD_MAX = 30
+TOLD_MAX = 24
 """Nodes up to which those that would have posted the same are told apart."""
 _BULK = 9.0
+_TAILS = np.array([9.0, 10.5, 12.0, 14.0, 16.0, 19.0, 22.0, 26.0, 30.0, 34.0, SIGMA_MAX])
+_SCALE = np.concatenate([np.arange(0, _BULK, 1.5), _TAILS])
 
 
 class Accepting(NamedTuple):
@@ -98,10 +100,9 @@ class Check(NamedTuple):
 
     def _edges(self) -> Floats:
         """Hardness between which all of them are smooth: about no margin, about the gap, and on the poster's scale."""
-        step = min(0.5, 4 / math.sqrt(max(self.checkers, 1)))
+        step = min(1.0, 5 / math.sqrt(max(self.checkers, 1)))
         bulk = np.arange(0, self.gap + _BULK + step, step)
-        tails = [self.gap + np.arange(_BULK, SIGMA_MAX), self.noise * np.arange(0, SIGMA_MAX, 0.5)]
-        hardness: Floats = np.concatenate([bulk, *tails]) / self.law.margin_max
+        hardness: Floats = np.concatenate([bulk, self.gap + _TAILS, self.noise * _SCALE]) / self.law.margin_max
         return np.unique(np.concatenate([[0.0, 1.0], hardness[hardness < 1]]))
 
 

@@ -265,7 +265,7 @@ def test_what_does_not_go_with_margins_is_told(
     [
         (
             edited("consensus: {", "consensus: {result: endorse, ", NUMBERS),
-            "3:13: consensus.result: | where answers are",
+            "3:21: consensus.result: | where answers are numbers",
         ),
         (
             edited("consensus: {", "consensus: {appeal: {rounds: 1}, ", NUMBERS),
