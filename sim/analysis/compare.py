@@ -175,12 +175,13 @@ def tradeoff_of(scenario: Scenario, catalog: Catalog) -> Tradeoff:
 
 
 def way(scenario: Scenario) -> str:
-    """How a chain comes to one answer, in a few words."""
+    """How a chain comes to one answer, in a few words: verification, kernels, matching rule."""
     kind = scenario.verification.kind if scenario.verification else "replicate"
     kernels = {
         group.executor.arithmetic or "native" for group in scenario.nodes.values() if isinstance(group.executor, Gpu)
     }
-    return ", ".join([kind, *sorted(kernels)])
+    rule = scenario.consensus.matching
+    return ", ".join([kind, *sorted(kernels), *([rule.kind] if rule else [])])
 
 
 def attacked(scenario: Scenario, budget: int | None = None) -> dict[str, int]:

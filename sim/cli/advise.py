@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
-from sim.cli.flags import Override, number, numbers, probability, whole
+from sim.cli.flags import PRICED_BLOCKS_MAX, Override, number, numbers, probability, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,8 @@ def advise(
     bar = number(target, "--target", probability, "a probability such as 1e-6")
     if not TARGET_MIN <= bar < 1:
         raise ScenarioError([Problem("", f"must be at least {TARGET_MIN:g}, and less than 1", target, "--target")])
-    most = number(blocks, "--blocks", whole, "a whole number of blocks") or BLOCKS
+    wanted = numbers(blocks, "--blocks", whole, "a whole number of blocks", 1, PRICED_BLOCKS_MAX, 1)
+    most = wanted[0] if wanted else BLOCKS
     rows: list[Advice] = []
     interrupted = False
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim import Scenario, ScenarioError, load_scenario, prices
-from sim.analysis.price import price_at
+from sim import Scenario, ScenarioError, load_scenario, prices, run
+from sim.analysis.price import Price, price_at
+from sim.cli import execute
+from sim.plotting.price import price_curve
 
 PHI = stats.norm.cdf
-TOLERANT = Path("scenarios/tolerant")
+TOLERANT = Path(__file__).parents[2] / "scenarios" / "tolerant"
 
 
 def numeric(rule: dict[str, Any], count: int = 4, noise: str = "gaussian", **keys: Any) -> Scenario:
@@ -154,3 +157,103 @@ def test_what_cannot_move_is_told() -> None:
     with pytest.raises(ScenarioError, match="must be a whole number"):
         prices(digits, values=[0.5])
     assert math.isfinite(prices(one)[0].false_accept)
+
+
+def test_the_oracle_does_what_its_comment_claims() -> None:
+    path = TOLERANT / "price_oracle_median.yaml"
+    outcomes = run(load_scenario(path)).outcomes
+    assert outcomes["no_quorum"].probability == pytest.approx(0.2407, abs=5e-5)
+    assert outcomes["wrong_result"].probability == 0
+    row = prices(load_scenario(path), values=[1.0])[0]
+    assert (row.false_reject, row.false_accept) == pytest.approx((1.996e-5, 1.602e-2), rel=1e-3)
+    flags = ["consensus.matching.kind=tolerance", "consensus.result=propose"]
+    assert prices(load_scenario(path, flags), values=[1.0])[0].false_accept > 0.999
+    for written in ("24.1 % of the blocks", "2.00e-05 of the blocks", "1.60e-02"):
+        assert written in " ".join(path.read_text().replace("#", "").split())
+
+
+def test_the_margin_does_what_its_comment_claims() -> None:
+    path = TOLERANT / "logit_margin.yaml"
+    assert run(load_scenario(path)).outcomes["wrong_result"].probability == pytest.approx(1.1727e-2, rel=1e-3)
+    none, row = prices(load_scenario(path), values=[0.0, 4.0])
+    assert (row.false_accept, row.false_reject) == pytest.approx((3.811e-2, 4.300e-4), rel=1e-3)
+    assert none.false_reject == pytest.approx(9.09e-2, rel=1e-3)
+    for written in ("1.17e-02", "3.81e-02", "4.30e-04", "9.09e-02"):
+        assert written in path.read_text()
+
+
+def test_the_command_prints_draws_and_keeps_what_it_has_on_ctrl_c(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, picture = str(TOLERANT / "logit_margin.yaml"), tmp_path / "price.svg"
+    assert execute(["compare", "--price", path, "--values", "0,4", "--plot", str(picture)]) == 0
+    captured = capsys.readouterr()
+    assert "gap  false accept         false reject" in captured.out
+    assert "4    0.03811       exact  0.00043       exact" in captured.out
+    assert "The larger of the two is least at gap 4: 0.0381." in captured.out
+    assert picture.read_text().startswith("<?xml")
+    assert execute(["compare", "--price", path, "--values", "0,4", "--format", "json"]) == 0
+    saved = tmp_path / "price.json"
+    saved.write_text(capsys.readouterr().out)
+    assert [entry["value"] for entry in json.loads(saved.read_text())] == [0, 4]
+    assert execute(["plot", str(saved), "--kind", "price", "-o", str(tmp_path / "again.svg")]) == 0
+    assert execute(["plot", path, "--kind", "price", "-o", str(tmp_path / "whole.png")]) == 0
+    capsys.readouterr()
+    calls: list[float] = []
+
+    def interrupted(scenario: Scenario, parameter: str, value: float, blocks: int) -> Price:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(value)
+        return price_at(scenario, parameter, value, blocks)
+
+    monkeypatch.setattr("sim.analysis.price.price_at", interrupted)
+    assert execute(["compare", "--price", path, "--values", "2,4", "--format", "json"]) == 130
+    captured = capsys.readouterr()
+    assert [entry["value"] for entry in json.loads(captured.out)] == [2]
+    assert "interrupted; these values are finished" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["compare", "--price"], "sim compare --price: needs one scenario"),
+        (["compare", "--price", str(TOLERANT)], "sim compare --price: needs one scenario"),
+        (["compare", "--price", str(TOLERANT / "endorse_drops_requests.yaml")], "consensus.matching: has no price"),
+        (["compare", "x.yaml", "--values", "1"], "--values: goes with --price"),
+        (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--values", "1,,2"], "--values: must be numbers"),
+        (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--values", "inf"], "--values: must be from"),
+        (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--values", "-1"], "must be at least 0"),
+        (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--blocks", "0"], "--blocks: must be a whole"),
+        (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--parameter", "x"], "x: is no parameter"),
+        (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--set", "faults={}"], "faults.noise: is req"),
+        (["plot", "--kind", "price", "-o", "x.png"], "needs one scenario"),
+    ],
+)
+def test_wrong_commands_are_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def point(value: float, accept: float, reject: float, **keys: Any) -> Price:
+    errors = {"false_accept": accept, "false_accept_low": accept, "false_accept_high": accept}
+    errors |= {"false_reject": reject, "false_reject_low": reject, "false_reject_high": reject}
+    return Price(**({"scenario": "s", "rule": "r", "parameter": "p", "value": value} | errors | keys))  # type: ignore[arg-type]
+
+
+def test_the_picture_has_both_curves_and_leaves_out_what_is_zero() -> None:
+    keys = {"attackers": 1, "exact": True}
+    axes = price_curve([point(1, 0, 0.5, **keys), point(10, 0.1, 0.01, **keys), point(100, 0.5, 0, **keys)])
+    accept, reject = axes.get_lines()
+    assert np.asarray(accept.get_xdata()).tolist() == [10, 100]
+    assert np.asarray(reject.get_ydata()).tolist() == [0.5, 0.01]
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "r: p")
+    simulated = price_curve([point(1, 0, 0.5, attackers=1, exact=False), point(2, 0.2, 0.1, attackers=1, exact=False)])
+    assert len(simulated.collections) == 2
+    for rows, told in (
+        ([], "has 1 to"),
+        ([point(1, 0, 0.5, **keys), point(1, 0, 0.5, **keys | {"rule": "x"})], "one parameter"),
+        ([point(1, -1, 0.5, **keys)], "out of range"),
+    ):
+        with pytest.raises(ScenarioError, match=told):
+            price_curve(rows)
