@@ -2,8 +2,9 @@
 
 "My chain runs on GPUs" is one of three ("What makes AI on the blockchain hard"):
 
-- *deterministic or approximate consensus*: something keeps its GPUs to one answer (an `arithmetic`), or one execution
-  is verified, and blocks fail no more often than the bar;
+- *deterministic or approximate consensus*: something keeps its GPUs to one answer (an `arithmetic`), or consensus
+  tolerates that they differ (a matching rule of numbers or margins), or one execution is verified, and blocks fail no
+  more often than the bar;
 - *not robust*: blocks fail more often than that;
 - *not credible*: blocks hardly ever fail, but nothing in the scenario says why: GPUs with native kernels that never
   deviate, or deviate independently, or that hold no quorum; or a model that its machines cannot hold.
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.analysis.feasibility import size
+from sim.consensus.matching import Margin, Within
 from sim.consensus.verification import Optimistic, Proof, SpotCheck, Tee
 from sim.engines.select import run
 from sim.inference.difficulty.independent import Independent
@@ -90,6 +92,9 @@ def _case(
         return NOT_ROBUST, f"{often}, above the bar of {bar:g}"
     if seen.high > bar:
         return UNDECIDED, f"{often}, up to {seen.high:.2g}, which may be above the bar of {bar:g}: run more blocks"
+    rule = scenario.consensus.matching
+    if isinstance(rule, Margin | Within):
+        return KEEPS_ONE_ANSWER, f"its consensus tolerates that GPUs differ (matching {rule.kind})"
     if doubt := next(_doubts(scenario, claims), None):
         return NOT_CREDIBLE, doubt
     if not scenario.replicated and scenario.verification:

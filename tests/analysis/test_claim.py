@@ -44,6 +44,14 @@ def test_one_execution_that_is_proved() -> None:
     assert "one execution is verified (proof)" in found.why
 
 
+def test_consensus_that_tolerates_differences() -> None:
+    path = SCENARIOS / "ways_out" / "tolerant_margin.yaml"
+    tolerant = judge_scenario(load_scenario(path), builtin())
+    assert tolerant.rule3 == KEPT
+    assert "its consensus tolerates that GPUs differ (matching margin)" in tolerant.why
+    assert judge_scenario(load_scenario(path, ["consensus.matching.gap=1"]), builtin()).rule3 == FRAGILE
+
+
 def test_consensus_that_is_not_robust_with_the_probability_that_says_so() -> None:
     found = claim({"count": 13, "executor": gpu()})
     assert found.rule3 == found.verdict == FRAGILE
