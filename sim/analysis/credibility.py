@@ -92,16 +92,21 @@ def _case(
         return NOT_ROBUST, f"{often}, above the bar of {bar:g}"
     if seen.high > bar:
         return UNDECIDED, f"{often}, up to {seen.high:.2g}, which may be above the bar of {bar:g}: run more blocks"
+    tolerant = isinstance(scenario.consensus.matching, Margin | Within)
+    if not tolerant and (doubt := next(_doubts(scenario, claims), None)):
+        return NOT_CREDIBLE, doubt
+    return KEEPS_ONE_ANSWER, _what_keeps(scenario, claims)
+
+
+def _what_keeps(scenario: Scenario, claims: dict[str, NodeGroup]) -> str:
+    """Why its blocks hardly ever fail."""
     rule = scenario.consensus.matching
     if isinstance(rule, Margin | Within):
-        return KEEPS_ONE_ANSWER, f"its consensus tolerates that GPUs differ (matching {rule.kind})"
-    if doubt := next(_doubts(scenario, claims), None):
-        return NOT_CREDIBLE, doubt
+        return f"its consensus tolerates that GPUs differ (matching {rule.kind})"
     if not scenario.replicated and scenario.verification:
-        kind = scenario.verification.kind
-        return KEEPS_ONE_ANSWER, f"one execution is verified ({kind}), so the others need not compute the same"
+        return f"one execution is verified ({scenario.verification.kind}), so the others need not compute the same"
     kept = ", ".join(f"{name}: {_arithmetic(group)}" for name, group in claims.items())
-    return KEEPS_ONE_ANSWER, f"its GPUs are kept to one answer ({kept})"
+    return f"its GPUs are kept to one answer ({kept})"
 
 
 def _claims_gpu(group: NodeGroup, catalog: Catalog) -> bool:
