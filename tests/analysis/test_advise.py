@@ -40,6 +40,8 @@ def test_designs_are_every_mix_of_two_kinds_in_quarters_and_the_scenarios_own() 
         assert (one.silent.faults.behaviour, one.hostile.faults.behaviour) == ("silent", "collude")
         assert one.silent.node_count == one.nodes
     assert {"cpu": 4, "exact": 4, "native": 5} in [dict(one.mix) for one in found if one.nodes == 13]
+    seven = designs(load_scenario(SPACE), Bounds(nodes=(7,), thresholds=(THIRD,)))
+    assert {"cpu": 2, "exact": 2, "native": 3} in [dict(one.mix) for one in seven]  # 2.15, 2.15 and 2.69
 
 
 def test_of_thresholds_that_give_the_same_quorum_the_lowest_is_tried() -> None:
@@ -99,6 +101,14 @@ def test_every_design_says_why_it_does_not_meet_the_target(space: list[Advice]) 
     assert all(row.why for row in space if not row.meets)
     few = advise(load_scenario(SPACE), 1e-6, small(nodes=(4,), attackers=2))
     assert {(row.meets, row.why) for row in few} == {(False, "more attackers than it tolerates")}
+
+
+def test_a_bound_can_be_too_narrow_for_honest_nodes_or_too_wide_for_attackers() -> None:
+    bounds = Bounds(nodes=(13,), thresholds=(THIRD,), values=(0.2, 3.0), attackers=4)
+    rules = {(one.rule, one.value): one for one in advise(load_scenario(ORACLE), 1e-3, bounds)}
+    assert rules["tolerance", 0.2].why == "blocks fail too often"
+    assert rules["tolerance", 3.0].why == "wrong results are certified too often"
+    assert rules["tolerance", 3.0].failure_high < 1e-3
 
 
 def row(cost: float, failure: float, **keys: Any) -> Advice:

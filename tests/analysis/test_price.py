@@ -122,6 +122,14 @@ def test_recorded_numbers_have_a_price_too(kind: str, result: str) -> None:
     assert wide.false_accept == (0 if lower else 1)
 
 
+def test_an_answer_that_honest_nodes_give_too_is_no_false_accept() -> None:
+    nodes = {"n": {"count": 4, "executor": {"kind": "recorded", "outputs": ["10", "10.1", "10.2", "0"]}}}
+    faults = {"byzantine": 1, "behaviour": "collude", "answer": "10.1"}
+    consensus = {"matching": {"kind": "tolerance"}}
+    one = Scenario.model_validate({"nodes": nodes, "consensus": consensus, "faults": faults})
+    assert prices(one, values=[0.2])[0].false_accept == 0
+
+
 def test_rounding_has_digits() -> None:
     rows = prices(numeric({"kind": "equivalence", "transform": "round", "digits": 0}), blocks=2_000)
     assert [row.value for row in rows] == [-1.0, 0.0, 1.0, 2.0, 3.0]

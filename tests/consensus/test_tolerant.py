@@ -115,6 +115,15 @@ def test_a_fork_needs_no_attacker_where_the_middle_is_large() -> None:
     assert tolerant.certify(honest, ballot_of([3, 4, 3])).outcome == Outcome.no_quorum
 
 
+def test_what_an_honest_quorum_accepts_is_no_wrong_result() -> None:
+    """A has 7 of 10, C has 8 and does not match A: led by A a quorum of honest nodes agrees on it all the same."""
+    ballot = ballot_of([2, 5, 3], (0, 1), (1, 2))
+    assert tolerant.propose(Election(10, 7, 0, 0, "silent"), ballot, 0).outcome == Outcome.agreed
+    helped = ballot_of([2, 4, 4], (0, 1), (1, 2))  # A has 6 of its own: without Byzantine votes it would not pass
+    assert tolerant.propose(Election(11, 7, 1, 1, "equivocate"), helped, 0).outcome == Outcome.no_quorum
+    assert tolerant.propose(Election(10, 6, 3, 1, "equivocate"), ballot_of([3, 4]), 0).outcome == Outcome.wrong_result
+
+
 def recorded(*outputs: str, **keys: Any) -> Scenario:
     nodes = {"n": {"count": len(outputs), "executor": {"kind": "recorded", "outputs": list(outputs)}}}
     return Scenario.model_validate({"nodes": nodes} | keys)
