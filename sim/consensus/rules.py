@@ -35,8 +35,9 @@ class Consensus(FrozenModel):
     quorum: Annotated[int, Field(ge=1)] | None = None
     """Votes that certify a result, more than n/2; left out, it follows from the threshold."""
     matching: AnyMatching | None = None
-    """Which answers count as the same result; left out, `exact`. Recorded answers are compared as texts; of drawn
-    ones, `equivalence` takes a share of the wrong ones as equal to the reference output."""
+    """Which answers count as the same result; left out, `exact`. Recorded answers are compared as texts, numeric ones
+    as numbers; of GPUs that are drawn, `equivalence` takes a share of the wrong answers as equal to the reference
+    output, and `margin` checks posted tokens."""
     max_rounds: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rounds (views) of a block, message by message; left out, 1 for `propose` and n for `certify`."""
     appeal: Appeal | None = None

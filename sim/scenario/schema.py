@@ -23,15 +23,8 @@ from sim.inference.executors import Cpu, Executor, Gpu, Recorded
 from sim.inference.numeric import NumberGroup, Numeric
 from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
-from sim.scenario.checks import (
-    answer_clashes,
-    group_clashes,
-    network_clashes,
-    number_clashes,
-    share_clashes,
-    verification_clashes,
-    vote_clashes,
-)
+from sim.scenario.answers import answer_clashes, number_clashes, share_clashes
+from sim.scenario.checks import group_clashes, network_clashes, verification_clashes, vote_clashes
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
