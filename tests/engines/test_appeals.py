@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom, chi2, kstest
 
-from sim import EngineError, Result, Scenario, run
+from sim import EngineError, Result, Scenario, load_scenario, run
 from sim.consensus.tally import Outcome
 from sim.engines.exact import refusal, run_exact
 from sim.engines.montecarlo import MonteCarlo
@@ -306,3 +307,19 @@ def test_results_survive_as_plain_values() -> None:
     result = run(chain(NEAR_TIE, {"rounds": 1}))
     assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
     assert "attempts_per_block" not in run(chain(NEAR_TIE, None)).to_dict()
+
+
+def test_the_shipped_scenario_does_what_its_comment_claims() -> None:
+    path = Path(__file__).parents[2] / "scenarios" / "tolerant" / "growing_committees.yaml"
+    text = path.read_text()
+    nobody = "faults.byzantine=0"
+    for overrides, outcome, written in (
+        ([], "no_quorum", "1.01e-02"),
+        ([], "wrong_result", "5.46e-03"),
+        (["consensus.appeal=null"], "no_quorum", "2.40e-02"),
+        ([nobody], "no_quorum", "2.23e-03"),
+        ([nobody, "consensus.appeal.growth=1"], "no_quorum", "8.41e-04"),
+    ):
+        probability = run(load_scenario(path, overrides)).outcomes[outcome].probability
+        assert f"{probability:.2e}" == written
+        assert written in text
