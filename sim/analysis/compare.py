@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.base.errors import Problem, ScenarioError
+from sim.consensus.matching import Margin
+from sim.consensus.tally import BOOSTED
 from sim.consensus.verification import Optimistic, Proof, SpotCheck, Tee
 from sim.engines.result import Estimate
 from sim.engines.select import run
@@ -204,12 +206,13 @@ def worst_of(scenario: Scenario, attackers: dict[str, int]) -> Worst:
 
 
 def attacks(scenario: Scenario, attackers: dict[str, int]) -> Iterator[Scenario]:
-    """Yield a scenario with each attack, for the engine that suits it; what attackers answer stays as it is."""
+    """Yield a scenario with each attack that goes with it, for the engine that suits it; answers stay as they are."""
     plain = scenario.model_dump(mode="json", exclude_none=True)
     crashes = {key: value for key, value in plain["faults"].items() if key == "crashes"}
     slanted = {key: value for key, value in plain["faults"].items() if key in {"answer", "shift", "noise"}}
     plain["run"]["engine"] = "auto"
-    for behaviour in ATTACKS:
+    posted = isinstance(scenario.consensus.matching, Margin)
+    for behaviour in [one for one in ATTACKS if not (posted and one in BOOSTED)]:
         faults = crashes | {"byzantine": attackers, "behaviour": behaviour}
         faults |= slanted if behaviour == "collude" else {}
         yield type(scenario).model_validate(plain | {"faults": faults})

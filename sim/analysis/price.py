@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from sim.analysis.compare import attacked
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
-from sim.consensus.matching import Equivalence, Margin, Semantic, Within
+from sim.consensus.matching import Equivalence, Margin, Semantic, Within, number_in
 from sim.engines.passing import passing
+from sim.inference.executors import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,8 @@ class Price:
     attackers
         Nodes that collude.
     false_accept, false_accept_low, false_accept_high
-        Probability that the attackers' answer is certified once it is put to the vote, with its 95 % interval.
+        Probability that the attackers' answer, where no honest node gives it too, is certified once it is put to the
+        vote, with its 95 % interval. Of a median: that it is theirs.
     false_reject, false_reject_low, false_reject_high
         Probability that honest nodes certify nothing, or several things, while attackers keep silent; with a leader,
         where that is an honest node.
@@ -110,7 +112,7 @@ def moved(
     if parameter not in _parameters(rule):
         known = " or ".join(_parameters(rule))
         raise _refuse(f"consensus.matching.{parameter}", f"is no parameter that moves; {rule.kind} has {known}")
-    return parameter, sorted(values or _where_it_matters(scenario, rule, parameter))
+    return parameter, sorted(set(values or _where_it_matters(scenario, rule, parameter)))
 
 
 def price_at(scenario: Scenario, parameter: str, value: float, blocks: int = BLOCKS) -> Price:
@@ -141,6 +143,8 @@ def _priced(scenario: Scenario) -> Matching:
         message = f"has no price: {kind} has no parameter that a chain chooses (tolerance, median, approximate, margin,"
         raise _refuse("consensus.matching", f"{message} semantic and equivalence by rounding have one)")
     faults = scenario.faults
+    if faults.timed:
+        raise _refuse("faults", "must be without crashes and delays for a price: it is about votes")
     key = "noise" if isinstance(rule, Margin) else "answer" if scenario.recorded else "shift"
     if getattr(faults, key) is None:
         what = {
@@ -170,23 +174,34 @@ def _parameters(rule: Matching) -> tuple[str, ...]:
 def _where_it_matters(scenario: Scenario, rule: Matching, parameter: str) -> list[float]:
     """Values between which everything is refused, and everything accepted."""
     if isinstance(rule, Semantic):
-        cosines = sorted({cosine for index, row in enumerate(rule.cosines) for cosine in row[:index]})
-        return [*cosines, *((one + other) / 2 for one, other in itertools.pairwise(cosines))]
+        cosines = sorted({cosine for index, row in enumerate(rule.cosines) for cosine in row[:index]}) or [
+            rule.threshold
+        ]
+        some = [cosines[index] for index in sorted({round(k * (len(cosines) - 1) / 99) for k in range(100)})]
+        return [*some, *((one + other) / 2 for one, other in itertools.pairwise(some))]
     if isinstance(rule, Margin):
         return [0.5 * step for step in range(25)]
     spread = _spread(scenario)
     if parameter == "digits":
-        first = math.floor(-math.log10(spread)) - 1
+        first = min(max(math.floor(-math.log10(spread)) - 1, -300), 296)
         return [float(digits) for digits in range(first, first + 5)]
     if parameter == "relative":
-        spread /= abs(scenario.workload.true_value or 1.0)
+        spread = min(spread / (abs(scenario.workload.true_value or 0.0) or spread), 1e4)
     return [float(f"{0.25 * spread * 2 ** (step / 4):.3g}") for step in range(25)]
 
 
 def _spread(scenario: Scenario) -> float:
     """How far answers are apart, in their units: the largest noise, or the slant of attackers."""
     noise = [math.hypot(group.executor.class_noise, group.executor.node_noise) for group in scenario.number_groups]
-    return max(noise, default=0.0) or abs(scenario.faults.shift or 0.0) or 1.0
+    texts = [
+        text
+        for name, group in scenario.nodes.items()
+        if isinstance(group.executor, Recorded)
+        for text in [*group.executor.outputs[: group.count - scenario.faults.of(name)], scenario.faults.answer or ""]
+    ]
+    known = [number for text in texts if (number := number_in(text)) is not None]
+    apart = (max(known) - min(known)) / 4 if known else 0.0
+    return max(noise, default=0.0) or apart or abs(scenario.faults.shift or 0.0) or 1.0
 
 
 def _variants(scenario: Scenario, parameter: str, value: float) -> tuple[Scenario, Scenario]:

@@ -57,9 +57,9 @@ def compare(
         check_suffix(plot)
     known = catalog_with(catalog)
     if price:
-        from sim.cli.price import price as priced
+        from sim.cli.price import show_price
 
-        return priced(scenarios, set_ or (), known, pricing or Pricing(), plot, format)
+        return show_price(scenarios, set_ or (), known, pricing or Pricing(), plot, format)
     refuse_unused({f"--{key}": value for key, value in asdict(pricing or Pricing()).items()}, "--price", given=False)
     rows, chains = compared(scenarios, set_ or (), known)
     if format == "json":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sim.consensus.aggregate import convergence
+from sim.consensus.matching import Approximate
 from sim.inference.executors import Gpu
 
 if TYPE_CHECKING:
@@ -98,11 +100,24 @@ def _often(failure: Estimate) -> str:
     return f"in {number}" if "%" in number else f"about {number.replace('one block in', 'once in')}"
 
 
+def _closer(scenario: Scenario) -> str:
+    """How fast approximate agreement converges."""
+    rule, faults = scenario.consensus.matching, scenario.faults_tolerated
+    if not isinstance(rule, Approximate) or not rule.rounds:
+        return ""
+    if not faults:
+        return " A round of averaging makes them equal, as no fault is tolerated."
+    factor = convergence(scenario.node_count, faults)
+    return f" Each of {rule.rounds} rounds of averaging brings them closer by a factor of at least {factor:g}."
+
+
 def _compared(result: Result, scenario: Scenario) -> str:
     if scenario.recorded:
         return "The answers are recorded, and the same in every block."
     if scenario.numeric:
-        return "Answers are numbers: a true value, noise of the hardware class, and noise of each node."
+        return "Answers are numbers: a true value, noise of the hardware class, and noise of each node." + _closer(
+            scenario
+        )
     laws = {
         name: group.executor.law
         for name, group in scenario.nodes.items()

@@ -121,4 +121,4 @@ def _price(files: Sequence[str], catalog: str | None) -> Axes:
 
     if len(files) == 1 and files[0].lower().endswith(".json"):
         return price_curve(read_rows(files[0], Price, "compare --price"))
-    return price_curve(list(priced(files, (), catalog_with(catalog), Pricing())))
+    return price_curve(list(priced(files, (), catalog_with(catalog), Pricing(), "sim plot")))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sim.cli.flags import Pricing
 
 
-def price(
+def show_price(
     files: Sequence[str],
     overrides: Sequence[str],
     known: Catalog,
@@ -52,13 +52,19 @@ def price(
     return 130 if interrupted else 0
 
 
-def priced(files: Sequence[str], overrides: Sequence[str], known: Catalog | None, pricing: Pricing) -> Iterator[Price]:
+def priced(
+    files: Sequence[str],
+    overrides: Sequence[str],
+    known: Catalog | None,
+    pricing: Pricing,
+    where: str = "sim compare --price",
+) -> Iterator[Price]:
     """Read a scenario and yield its prices, with progress.
 
     Raises
     ------
     ScenarioError
-        As in `price`.
+        As in `show_price`.
     """
     from sim.analysis.price import BLOCKS, moved, price_at
     from sim.base.errors import Problem, ScenarioError
@@ -67,7 +73,7 @@ def priced(files: Sequence[str], overrides: Sequence[str], known: Catalog | None
 
     if len(files) != 1 or Path(files[0]).is_dir():
         message = "needs one scenario, such as scenarios/tolerant/price_oracle_median.yaml"
-        raise ScenarioError([Problem("", message, where="sim compare --price")])
+        raise ScenarioError([Problem("", message, where=where)])
     values, blocks = pricing.read()
     scenario = load_scenario(files[0], overrides, catalog=known)
     try:

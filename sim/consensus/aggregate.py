@@ -40,7 +40,8 @@ def median(election: Election, numbers: Numbers, leader: Integers | None) -> End
     Returns
     -------
     Ended
-        Byzantine nodes vote for a median that does harm, or is theirs (and to equivocate, for every one).
+        A median does harm, whoever gave that number, where a node with the honest median would not accept it. Byzantine
+        nodes vote for one that does, or is theirs (and to equivocate, for every one).
     """
     blocks, honest = numbers.values.shape
     weights = np.broadcast_to(numbers.power, (blocks, honest))

@@ -91,6 +91,10 @@ class Matching(FrozenModel, ABC):
             Two answers, as texts. Equal ones always match.
         """
 
+    def mutual(self, one: str, other: str) -> bool:
+        """Whether two answers match, both ways."""
+        return one == other or (self.accepts(one, other) and self.accepts(other, one))
+
     def table(self, answers: Sequence[str]) -> Flags:
         """Which of some answers match.
 
@@ -167,8 +171,7 @@ class Equivalence(Matching):
 
     def alike(self, proposed: Floats, computed: Floats) -> Flags:
         """Equality of the rounded numbers."""
-        digits = self.digits or 0
-        return np.equal(proposed, computed) | np.equal(np.round(proposed, digits), np.round(computed, digits))
+        return np.equal(self._rounded(proposed), self._rounded(computed))
 
     @property
     def assumed(self) -> float | None:
@@ -189,11 +192,18 @@ class Equivalence(Matching):
             return " ".join(re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c))))
         if self.transform == "answer":
             numbers = _NUMBER.findall(answer)
-            return repr(float(numbers[-1]) + 0.0) if numbers else None
+            last = float(numbers[-1]) if numbers else math.inf
+            return repr(last + 0.0) if math.isfinite(last) else None
         if self.transform == "json":
             return _canonical(answer)
         value = number_in(answer)
-        return None if value is None else repr(round(value, self.digits) + 0.0)
+        return None if value is None else repr(float(self._rounded(np.array(value))) + 0.0)
+
+    def _rounded(self, numbers: Floats) -> Floats:
+        """Numbers to so many digits; those that have no more are left as they are."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = np.round(numbers, self.digits or 0)
+        return np.where(np.isfinite(rounded), rounded, numbers)
 
 
 class Within(Matching):
@@ -256,8 +266,8 @@ class Margin(Matching):
 
     Each runs the model once over the posted tokens (teacher forcing), as checks of logits and activations do: a token
     that falls below its best one by less than the gap is accepted either way. Who accepts is told in
-    `sim.inference.forcing`. Byzantine nodes that amplify keep silent; those that equivocate vote for whatever an honest
-    leader posts, and post what an honest node would.
+    `sim.inference.forcing`. Byzantine nodes that collude post what a cheaper model answers (`faults.noise`), and vote
+    for nothing else.
     """
 
     kind: Literal["margin"] = "margin"

@@ -1,8 +1,8 @@
 """The tally of answers that are numbers, for many blocks at once.
 
 What is one result, how a fork can arise, and what is wrong, is defined in `sim.consensus.tolerant`. On top of that, a
-number that only Byzantine nodes gave does no harm within the bound around the median of the honest numbers, by voting
-power: there it is `agreed`, beyond it `wrong_result`.
+number that only Byzantine nodes gave does no harm where a node with the median of the honest numbers, by voting power,
+would accept it: there it is `agreed`, beyond it `wrong_result`.
 """
 
 from __future__ import annotations
@@ -176,6 +176,8 @@ def propose(election: Election, numbers: Numbers, leader: Integers) -> Ended:
 
 def _joins_honest(election: Election, numbers: Numbers) -> bool:
     """Whether Byzantine nodes vote for numbers that honest nodes gave."""
+    if not election.byzantine:
+        return False
     same = election.behaviour == "collude" and bool((numbers.values == numbers.forged).any())
     return same or election.behaviour in BOOSTED
 
@@ -183,7 +185,7 @@ def _joins_honest(election: Election, numbers: Numbers) -> bool:
 def _forged(election: Election, numbers: Numbers) -> tuple[Flags, Flags]:
     """Honest nodes that accept the forged number, and whether it has a quorum."""
     accepts = numbers.accepts(numbers.everywhere)
-    if election.behaviour == "collude":
+    if election.behaviour == "collude" and election.byzantine:
         return accepts, accepts @ numbers.power + election.byzantine >= election.quorum
     alone = election.largest_byzantine if election.behaviour == "random" else 0
     return np.zeros_like(accepts), np.full(len(accepts), alone >= election.quorum)
@@ -206,6 +208,7 @@ def _one_by_one(
     blocks, honest = numbers.values.shape
     collude = election.behaviour == "collude"
     taken, accepted = _forged(election, numbers)
+    mutual = taken & numbers.rule.alike(numbers.values, numbers.everywhere[:, None])
     harmless = numbers.harmless(numbers.everywhere) & collude
     outcome, matched = np.empty(blocks, dtype=np.int64), np.zeros((blocks, honest), dtype=np.bool_)
     for block, values in enumerate(numbers.values):
@@ -218,7 +221,10 @@ def _one_by_one(
         np.add.at(power, rank[answer], numbers.power)
         pairs = numbers.rule.alike(known[:, None], known[None, :])
         same = next(iter(np.flatnonzero((known == numbers.forged) & collude).tolist()), None)
-        ballot = tolerant.Ballot(power, pairs, taken[block, first[order]], same, bool(harmless[block]))
+        answers = first[order]
+        ballot = tolerant.Ballot(
+            power, pairs, taken[block, answers], same, bool(harmless[block]), mutual[block, answers]
+        )
         who = int(rank[answer[leaders[0][block]]]) if leaders and leaders[1][block] else None
         settled = settle(ballot, who)
         outcome[block], matched[block] = settled.outcome, settled.matched[rank[answer]]

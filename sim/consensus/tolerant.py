@@ -49,6 +49,8 @@ class Ballot(NamedTuple):
         The honest answer that colluding attackers give too; None where theirs is another.
     harmless
         Whether what they made up does no harm.
+    mutual
+        Which honest answers match what they made up both ways; None: all whose nodes accept it.
     """
 
     power: Integers
@@ -56,6 +58,7 @@ class Ballot(NamedTuple):
     forged: Flags
     same: int | None = None
     harmless: bool = False
+    mutual: Flags | None = None
 
     @property
     def support(self) -> Integers:
@@ -86,7 +89,8 @@ def certify(election: Election, ballot: Ballot) -> Settled:
     if ballot.same is not None and election.behaviour == "collude":
         votes[ballot.same] += election.byzantine
     made_up = _made_up(election, ballot)
-    matched = ballot.forged & (election.behaviour == "collude")  # what others make up, nobody accepts
+    mutual = ballot.forged if ballot.mutual is None else ballot.mutual
+    matched = mutual & (election.behaviour == "collude")  # what others make up, nobody accepts
     forged = sum(one >= election.quorum for one in made_up)
     return _settled(ballot, election.quorum, votes >= election.quorum, forged, matched)
 
@@ -126,7 +130,7 @@ def _led_by_byzantine(election: Election, ballot: Ballot) -> Settled:
         chosen = int(order[1])
     if chosen is not None:
         return _proposed(ballot, chosen, q, won=support[chosen] + election.byzantine >= q)
-    won = election.behaviour in {"collude", "amplify"} and _made_up(election, ballot)[0] >= q
+    won = election.behaviour in {"collude", "amplify"} and any(votes >= q for votes in _made_up(election, ballot))
     if won and ballot.harmless:
         return Settled(Outcome.agreed, ballot.forged)
     return Settled(Outcome.wrong_result if won else Outcome.no_quorum, nobody)
@@ -143,7 +147,7 @@ def _made_up(election: Election, ballot: Ballot) -> list[int]:
     """Votes of each result that no honest node computed."""
     answers, b = len(ballot.power), election.byzantine
     if election.behaviour == "collude":
-        return [] if ballot.same is not None else [b + int(ballot.forged @ ballot.power)]
+        return [] if ballot.same is not None or not b else [b + int(ballot.forged @ ballot.power)]
     if election.behaviour == "random":
         return [election.largest_byzantine]
     absent = {"amplify": int(answers < 2), "equivocate": max(2 - answers, 0)}.get(election.behaviour, 0)
@@ -151,7 +155,7 @@ def _made_up(election: Election, ballot: Ballot) -> list[int]:
 
 
 def _settled(ballot: Ballot, quorum: int, won: Flags, forged: int, matched: Flags) -> Settled:
-    """End a block, given the honest answers that are certified, how many made-up results are, and who accepts those."""
+    """End a block, given the honest answers that are certified, how many made-up ones are, and which match those."""
     support = ballot.support
     nobody = np.zeros(len(support), dtype=np.bool_)
     winners = np.flatnonzero(won)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from sim.consensus.tally import BOOSTED, Outcome
+from sim.consensus.tally import Outcome
 from sim.engines.margin_exact import law_of
 from sim.inference.forcing import SIGMA_MAX
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+
+_CHUNK = 1 << 20  # numbers held at once
+WORK_MAX = 50_000_000
+"""Numbers drawn for a block beyond which it would take too long."""
 
 
 class MarginDraws:
@@ -68,26 +72,31 @@ class MarginDraws:
         election = self.election
         led = (stream.integers(0, election.votes, size=blocks) >= self.honest) | hostile
         rows = stream.binomial(self.scenario.points, self.widest, size=blocks)
+        collude = election.behaviour == "collude"
+        cheap = collude and self.cheaper is not None
         accepts, same = self._checked(stream, np.repeat(np.arange(blocks), rows), led)
-        helps = election.behaviour == "equivocate" and self.honest > 0
-        cheap = election.behaviour == "collude" and self.cheaper is not None
-        if not helps and not cheap:
-            accepts[led] = False
+        accepts[led] &= cheap
         accepts[~led, :1] = True  # the leader, of honest ones the first, accepts its own
-        boost = np.where(led, election.behaviour in {"collude", *BOOSTED}, helps)
-        won = accepts.sum(axis=1) + boost * election.byzantine >= election.quorum
-        fair = ~led | helps | (same.any(axis=1) & cheap)
+        won = accepts.sum(axis=1) + np.where(led & collude, election.byzantine, 0) >= election.quorum
+        fair = ~led | (same.any(axis=1) & cheap)
         outcome = np.where(won, np.where(fair, Outcome.agreed, Outcome.wrong_result), Outcome.no_quorum)
         return outcome, np.where(outcome == Outcome.agreed, self.honest - accepts.sum(axis=1), 0)
 
     def _checked(self, stream: Generator, block: Integers, led: Flags) -> tuple[Flags, Flags]:
         """Which honest nodes accept all that is posted, and which would have posted the same; shape (blocks, h)."""
-        margin = law_of(self.scenario).margin_max * self.widest * stream.random(len(block))
-        noise = np.where(led[block] & (self.election.behaviour == "collude"), self.cheaper or 0.0, 1.0)
-        second = noise * stream.standard_normal(len(block)) > margin
-        seen = margin[:, None] - stream.standard_normal((len(block), self.honest))  # by how much the best one leads
-        posted = np.where(second[:, None], -seen, seen)  # by how much the posted one leads
         accepts, same = (np.ones((len(led), self.honest), dtype=np.bool_) for _ in range(2))
-        np.logical_and.at(accepts, block, posted >= -self.gap)
-        np.logical_and.at(same, block, posted >= 0)
+        size = max(1, _CHUNK // max(self.honest, 1))
+        for start in range(0, len(block), size):
+            piece = block[start : start + size]
+            posted = self._leads(stream, led[piece])
+            np.logical_and.at(accepts, piece, posted >= -self.gap)
+            np.logical_and.at(same, piece, posted >= 0)
         return accepts, same
+
+    def _leads(self, stream: Generator, led: Flags) -> Floats:
+        """By how much the posted token leads the other one, as each honest node sees it; shape (points, h)."""
+        margin = law_of(self.scenario).margin_max * self.widest * stream.random(len(led))
+        noise = np.where(led & (self.election.behaviour == "collude"), self.cheaper or 0.0, 1.0)
+        second = noise * stream.standard_normal(len(led)) > margin
+        seen = margin[:, None] - stream.standard_normal((len(led), self.honest))  # by how much the best one leads
+        return np.where(second[:, None], -seen, seen)

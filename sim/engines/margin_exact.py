@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from sim.consensus.matching import Margin
-from sim.consensus.tally import BOOSTED, Outcome
+from sim.consensus.tally import Outcome
 from sim.engines.result import exact_result
 from sim.inference.chain import STATES_MAX
 from sim.inference.difficulty.near_tie import NearTie
 from sim.inference.executors import Gpu
-from sim.inference.forcing import TOLD_MAX, Accepting, Check, accepting, told_apart
+from sim.inference.forcing import TOLD_MAX, Check, accepting, told_apart
 
 if TYPE_CHECKING:
     from sim.engines.result import Result
@@ -32,10 +32,11 @@ def run_margin(scenario: Scenario) -> Result:
     hostile = election.byzantine / election.votes
     outcomes = dict.fromkeys(Outcome, 0.0)
     missing = 0.0
-    for share, law in _led(scenario, hostile):
-        outcomes[Outcome.no_quorum] += share * law.lost
-        outcomes[Outcome.agreed] += share * float(law.mass.sum())
-        missing += share * float(law.mass @ np.arange(len(law.mass))[::-1])
+    if honest:
+        law = accepting(check(scenario, honest - 1, election.quorum - 1))
+        outcomes[Outcome.no_quorum] += (1 - hostile) * law.lost
+        outcomes[Outcome.agreed] += (1 - hostile) * float(law.mass.sum())
+        missing += (1 - hostile) * float(law.mass @ np.arange(len(law.mass))[::-1])
     if _posts_cheaper(scenario):
         law = told_apart(cheaper(scenario))
         known = law.mass[:, 1:].sum(axis=1)
@@ -43,8 +44,8 @@ def run_margin(scenario: Scenario) -> Result:
         outcomes[Outcome.wrong_result] += hostile * float(law.mass[:, 0].sum())
         outcomes[Outcome.agreed] += hostile * float(known.sum())
         missing += hostile * float(known @ np.arange(len(known))[::-1])
-    elif election.behaviour != "equivocate" or not honest:
-        captured = election.behaviour in {"collude", *BOOSTED} and election.byzantine >= election.quorum
+    else:
+        captured = election.behaviour == "collude" and election.byzantine >= election.quorum
         outcomes[Outcome.wrong_result if captured else Outcome.no_quorum] += hostile
     return exact_result(scenario, outcomes, missing)
 
@@ -52,16 +53,6 @@ def run_margin(scenario: Scenario) -> Result:
 def _posts_cheaper(scenario: Scenario) -> bool:
     """Whether Byzantine nodes post what a cheaper model answers."""
     return scenario.faults.noise is not None and scenario.election.byzantine > 0
-
-
-def _led(scenario: Scenario, hostile: float) -> list[tuple[float, Accepting]]:
-    """Share of blocks, and who accepts them, with each kind of leader that posts what an honest node would."""
-    election, honest = scenario.election, scenario.honest_nodes
-    helps = election.byzantine if election.behaviour == "equivocate" else 0
-    rows = [(1 - hostile, accepting(check(scenario, honest - 1, election.quorum - 1 - helps)))] if honest else []
-    if helps and honest:
-        rows.append((hostile, accepting(check(scenario, honest, election.quorum - helps))))
-    return rows
 
 
 def check(scenario: Scenario, checkers: int, needed: int, noise: float = 1.0) -> Check:

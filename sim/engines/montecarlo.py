@@ -20,6 +20,7 @@ import numpy as np
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.matching import Margin
 from sim.consensus.tally import Outcome
+from sim.engines import margin_draws
 from sim.engines.appeal_draws import AppealDraws
 from sim.engines.drawn import Blocks
 from sim.engines.endorse_draws import EndorseDraws
@@ -162,6 +163,8 @@ def refusal(scenario: Scenario) -> str | None:
     """Why this engine cannot answer a scenario; None if it can."""
     if scenario.faults.timed:
         return NEEDS_TIME
+    if isinstance(scenario.consensus.matching, Margin) and MarginDraws(scenario).work > margin_draws.WORK_MAX:
+        return "its nodes check too many close tokens in a block"
     if scenario.numeric and work(scenario) > WORK_MAX:
         return f"its {scenario.node_count:,} nodes are too many to compare their numbers pair by pair"
     return "recorded answers are the same in every block, so there is nothing to draw" if scenario.recorded else None

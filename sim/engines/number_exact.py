@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+WORK_MAX = 100_000_000
+"""Numbers that are worked out at most: some seconds."""
 NODES_MAX = 500
 """Nodes up to which the laws are worked out."""
 
 
-class Passing(NamedTuple):
-    """What passes, and what does not.
+class Proposed(NamedTuple):
+    """What becomes of numbers that are proposed.
 
     Parameters
     ----------
-    refused
-        Probability that what an honest node proposes is refused.
+    accepted, refused
+        Probabilities that what an honest node proposes passes, and that it does not.
     rejecting
         Mean number of honest nodes that reject it, zero where it is refused.
     slanted
@@ -49,6 +51,7 @@ class Passing(NamedTuple):
         Mean number of honest nodes that reject it, zero where it is refused.
     """
 
+    accepted: float
     refused: float
     rejecting: float
     slanted: float
@@ -83,8 +86,11 @@ def _of_tolerance(scenario: Scenario) -> Iterator[str]:
         yield "with result certify every number is put to the vote at once"
     if not scenario.election.unbreakable and scenario.election.behaviour == "collude":
         yield "Byzantine votes are not fewer than 2q - n, so that a forged number can do harm"
-    if not all(acceptance.smooth(one) for one in _classes(scenario).values()):
+    classes = _classes(scenario)
+    if not all(acceptance.smooth(one) for one in classes.values()):
         yield "some nodes of a class have noise of their own, and others have none"
+    if acceptance.work(classes) > WORK_MAX:
+        yield "its nodes and classes are too many to average over what each proposes"
 
 
 def _of_median(scenario: Scenario, rule: Median) -> Iterator[str]:
@@ -107,38 +113,40 @@ def run_numbers(scenario: Scenario) -> Result:
     """Answer a scenario with numeric answers for which `obstacle` is None."""
     if isinstance(scenario.consensus.matching, Median):
         return _by_median(scenario)
-    passing, votes = passes(scenario), scenario.election.votes
+    led, votes = proposed(scenario), scenario.election.votes
     hostile = scenario.election.byzantine / votes
     honest = 1 - hostile
     outcomes = {
-        Outcome.agreed: honest * (1 - passing.refused) + hostile * passing.slanted,
-        Outcome.no_quorum: honest * passing.refused + hostile * (1 - passing.slanted),
+        Outcome.agreed: honest * led.accepted + hostile * led.slanted,
+        Outcome.no_quorum: honest * led.refused + hostile * (1 - led.slanted),
     }
-    return exact_result(scenario, outcomes, honest * passing.rejecting + hostile * passing.slanted_rejecting)
+    return exact_result(scenario, outcomes, honest * led.rejecting + hostile * led.slanted_rejecting)
 
 
-def passes(scenario: Scenario) -> Passing:
-    """What passes where a leader's number is put to the vote; `obstacle` is None, the rule a tolerance."""
+def proposed(scenario: Scenario) -> Proposed:
+    """What becomes of numbers that leaders propose; `obstacle` is None, the rule a tolerance."""
     rule, election = scenario.consensus.matching, scenario.election
     assert isinstance(rule, Within)  # noqa: S101 -- others are an obstacle
     bound, classes = Bound(rule.absolute, rule.relative), _classes(scenario)
     true_value, shift = scenario.workload.true_value or 0.0, scenario.faults.shift
     honest = scenario.honest_nodes
     most = honest - election.quorum
-    refused = rejecting = 0.0
+    accepted = refused = rejecting = 0.0
     for name, one in classes.items():
         for index, (count, common, own) in enumerate(one.groups):
             law = acceptance.led(classes, bound, true_value, (name, index))
             helped = election.byzantine if election.behaviour == "collude" and not (common or own or shift) else 0
             allowed = most + (helped if shift is not None else 0)
+            accepted += count / honest * float(law[: allowed + 1].sum())
             refused += count / honest * float(law[allowed + 1 :].sum())
             rejecting += count / honest * float(law[: allowed + 1] @ np.arange(len(law))[: allowed + 1])
     if election.behaviour != "collude" or shift is None:
-        return Passing(refused, rejecting, 0.0, 0.0)
+        return Proposed(accepted, refused, rejecting, 0.0, 0.0)
     law = acceptance.rejecting(classes, bound, true_value, np.array([true_value + shift]))[0]
     allowed = most + election.byzantine
     slanted = float(law[: allowed + 1].sum())
-    return Passing(refused, rejecting, slanted, float(law[: allowed + 1] @ np.arange(len(law))[: allowed + 1]))
+    missing = float(law[: allowed + 1] @ np.arange(len(law))[: allowed + 1])
+    return Proposed(accepted, refused, rejecting, slanted, missing)
 
 
 def _by_median(scenario: Scenario) -> Result:

@@ -68,8 +68,16 @@ def passing(attacked: Scenario, silent: Scenario, blocks: int) -> Passing:
     if isinstance(rule, Median):
         law, alone = number_exact.vote_on_median(attacked), number_exact.vote_on_median(silent)
         return Passing(Estimate.exact(law.forged), Estimate.exact(alone.refused))
-    chances = number_exact.passes(attacked)
-    return Passing(Estimate.exact(chances.slanted), Estimate.exact(chances.refused))
+    led = number_exact.proposed(attacked)
+    return Passing(Estimate.exact(0.0 if _given(attacked) else led.slanted), Estimate.exact(led.refused))
+
+
+def _given(attacked: Scenario) -> bool:
+    """Whether honest nodes without noise give the forged number too."""
+    still = any(
+        not math.hypot(group.executor.class_noise, group.executor.node_noise) for group in attacked.number_groups
+    )
+    return still and attacked.faults.shift == 0
 
 
 def has_law(attacked: Scenario, silent: Scenario) -> bool:
@@ -103,7 +111,7 @@ def _drawn(attacked: Scenario, silent: Scenario, blocks: int) -> Passing:
     hostile, honest = NumberDraws(attacked), NumberDraws(silent)
     work, accepted, refused = max(hostile.work, honest.work), 0, 0
     for stream, number in _streams(attacked, work, blocks):
-        accepted += int(hostile.led(stream, number, hostile=True).accepted.sum())
+        accepted += 0 if _given(attacked) else int(hostile.led(stream, number, hostile=True).accepted.sum())
     for stream, number in _streams(attacked, work, blocks):
         refused += int(np.count_nonzero(honest.led(stream, number, hostile=False).outcome != Outcome.agreed))
     return Passing(Estimate.of(accepted, blocks), Estimate.of(refused, blocks))

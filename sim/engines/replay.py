@@ -97,6 +97,7 @@ def _ballot(scenario: Scenario) -> Ballot:
         np.array([answer is not None and matching.accepts(answer, text) for text in texts], dtype=np.bool_),
         texts.index(answer) if answer in power else None,
         harmless=answer is not None and _harmless(scenario, power, answer),
+        mutual=np.array([answer is not None and matching.mutual(answer, text) for text in texts], dtype=np.bool_),
     )
 
 
@@ -131,7 +132,7 @@ def passing(attacked: Scenario, silent: Scenario) -> tuple[float, float]:
         first = np.array([0]) if silent.consensus.result == "propose" else None
         return float(accepted), float(settled(silent, alone, first).outcome[0] != Outcome.agreed)
     ballot, election = _ballot(attacked), attacked.election
-    votes = election.byzantine + int(ballot.power @ ballot.forged)
+    votes = election.byzantine + int(ballot.power @ ballot.forged) if election.byzantine else 0
     if attacked.consensus.result == "certify":
         refused = float(tolerant.certify(silent.election, ballot).outcome != Outcome.agreed)
     else:

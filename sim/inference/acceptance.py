@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.inference.binomial import log_choose
+from sim.inference.binomial import counted
+from sim.inference.normal import interval
 from sim.inference.quadrature import legendre
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _SIGMA_MAX = 38.5  # beyond it the normal density is zero in double precision
 _BULK = 9.0  # standard deviations that hold all but 1e-19
 _TAILS = np.array([12.0, 16.0, 22.0, 30.0, _SIGMA_MAX])
 _STEPS = np.array([0.0, 0.7, 1.6, 3.0, 5.5, 10.0, _SIGMA_MAX])
+_EDGES_MAX = 60  # of panels, about
 _CHUNK = 1 << 21  # doubles held at once
 
 
@@ -113,13 +115,34 @@ def led(classes: dict[str, Class], bound: Bound, true_value: float, leader: tupl
         alone: Floats = rejecting(classes, bound, true_value, np.array([true_value]), leader)[0]
         return alone
     nodes = sum(each.nodes for each in classes.values())
-    narrowest = min([noise for each in classes.values() for *_, noise in each.groups if noise] or [spread])
-    marks = [(limit - true_value) / spread for limit in _limits(bound, true_value)]
-    edges = [mark + side * narrowest / spread * _STEPS for mark in marks for side in (-1, 1)]
-    points, weights = normal_nodes(np.concatenate(edges)[None, :], nodes)
+    points, weights = normal_nodes(_edges(classes, bound, true_value, spread)[None, :], nodes)
     law = rejecting(classes, bound, true_value, true_value + spread * points[0], leader)
     total: Floats = weights[0] @ law
     return total
+
+
+def work(classes: dict[str, Class]) -> float:
+    """Numbers that are worked out for what each group proposes, about."""
+    outer = _EDGES_MAX * len(legendre()[0])
+    nodes = sum(one.nodes for one in classes.values())
+    groups = sum(len(one.groups) for one in classes.values())
+    inner = 0.0
+    for one in classes.values():
+        averaged = any(common for _, common, _ in one.groups) and not one.rigid
+        inner += (one.nodes + 1) * (outer if averaged else 1) * len(one.groups)
+    return groups * outer * (inner + nodes * nodes)
+
+
+def _edges(classes: dict[str, Class], bound: Bound, true_value: float, spread: float) -> Floats:
+    """Places, in standard deviations of what is proposed, about which its acceptance changes, on each scale."""
+    noise = [each for one in classes.values() for each in one.groups]
+    scales = sorted({scale for _, common, own in noise for scale in (own, math.hypot(common, own)) if scale})
+    marks = [(limit - true_value) / spread for limit in _limits(bound, true_value)]
+    fine = [mark + side * scale / spread * _STEPS for mark in marks for side in (-1, 1) for scale in scales]
+    kinks = []
+    if bound.relative:  # where one bound takes over from the other
+        kinks = [(side * bound.absolute / bound.relative - true_value) / spread for side in (-1, 1)]
+    return np.concatenate([*fine, np.array([*marks, *kinks])])
 
 
 def normal_nodes(edges: Floats, nodes: int) -> tuple[Floats, Floats]:
@@ -213,20 +236,7 @@ def _chances(low: Floats, high: Floats, spread: float) -> tuple[Floats, Floats]:
         inside = ((low <= 0) & (high >= 0)).astype(float)
         return 1 - inside, inside
     low, high = low / spread, high / spread
-    outside = ndtr(low) + ndtr(-high)
-    above = low > 0
-    inside = np.where(above, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
-    return outside, np.maximum(inside, 0.0)
-
-
-def counted(number: int, outside: Floats, inside: Floats) -> Floats:
-    """Binomial law of how many of a number of nodes are outside, from both chances; one axis more."""
-    from scipy.special import xlogy
-
-    k = np.arange(number + 1)
-    logs = log_choose(number) + xlogy(k, outside[..., None]) + xlogy(number - k, inside[..., None])
-    law: Floats = np.exp(logs)
-    return law
+    return ndtr(low) + ndtr(-high), interval(low, high)
 
 
 def _convolved(one: Floats, other: Floats) -> Floats:

@@ -66,3 +66,13 @@ def binomial_law(n: int, probability: Floats) -> Floats:
     logs = log_choose(n) + xlogy(successes, p) + successes[::-1] * np.log1p(-p)
     law: Floats = np.exp(logs)
     return law
+
+
+def counted(number: int, outside: Floats, inside: Floats) -> Floats:
+    """Binomial law of how many of a number of nodes are outside, from both chances; one axis more."""
+    from scipy.special import xlogy
+
+    k = np.arange(number + 1)
+    logs = log_choose(number) + xlogy(k, outside[..., None]) + xlogy(number - k, inside[..., None])
+    law: Floats = np.exp(logs)
+    return law

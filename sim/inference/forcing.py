@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.inference.acceptance import counted
 from sim.inference.agreement import Agreement
-from sim.inference.binomial import log_choose
+from sim.inference.binomial import counted, log_choose
 from sim.inference.chain import repeated, stepped
+from sim.inference.normal import interval
 from sim.inference.quadrature import panels
 
 if TYPE_CHECKING:
@@ -94,16 +94,16 @@ class Check(NamedTuple):
         if self.noise:
             first, second = ndtr(d / self.noise), ndtr(-d / self.noise)
         same = np.concatenate([ndtr(d), ndtr(-d)])
-        tied = np.concatenate([ndtr(-d) - ndtr(-d - self.gap), ndtr(self.gap - d) - ndtr(-d)])
+        tied = np.concatenate([interval(d, d + self.gap), interval(d - self.gap, d)])
         rejects = np.concatenate([ndtr(-d - self.gap), ndtr(d - self.gap)])
-        return same, np.maximum(tied, 0.0), rejects, np.concatenate([weights * first, weights * second])
+        return same, tied, rejects, np.concatenate([weights * first, weights * second])
 
     def _edges(self) -> Floats:
         """Hardness between which all of them are smooth: about no margin, about the gap, and on the poster's scale."""
         step = min(1.0, 5 / math.sqrt(max(self.checkers, 1)))
-        bulk = np.arange(0, self.gap + _BULK + step, step)
-        hardness: Floats = np.concatenate([bulk, self.gap + _TAILS, self.noise * _SCALE]) / self.law.margin_max
-        return np.unique(np.concatenate([[0.0, 1.0], hardness[hardness < 1]]))
+        about = np.concatenate([-_TAILS, np.arange(-_BULK, _BULK + step, step), _TAILS])
+        hardness: Floats = np.concatenate([about, self.gap + about, self.noise * _SCALE]) / self.law.margin_max
+        return np.unique(np.concatenate([[0.0, 1.0], hardness[(hardness > 0) & (hardness < 1)]]))
 
 
 def accepting(check: Check) -> Accepting:

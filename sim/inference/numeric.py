@@ -11,12 +11,14 @@ value is the workload's (`workload.true_value`); only relative bounds depend on 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from sim.base.model import Mistake
 from sim.inference.timed import Timed
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+_DEVIATION_MIN = 1e-100
 Shape = Literal["gaussian", "laplace", "uniform"]
 Deviation = Annotated[float, Field(ge=0, le=1e100)]
 
@@ -42,6 +45,14 @@ class Numeric(Timed):
     """Standard deviation of what each node is off by on top, in the units of the output."""
     noise: Shape = "gaussian"
     """Law of both: `gaussian`, `laplace` (heavier tails) or `uniform`."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """No noise, or one that can be divided by."""
+        yield from super().cross_checks(fields, data)
+        for key in ("class_noise", "node_noise"):
+            if 0 < fields.get(key, 0.0) < _DEVIATION_MIN:
+                yield Mistake((key,), f"must be 0 or at least {_DEVIATION_MIN:g}", fields[key])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.inference.acceptance import counted, normal_nodes
-from sim.inference.binomial import log_choose
+from sim.inference.acceptance import normal_nodes
+from sim.inference.binomial import counted, log_choose
+from sim.inference.normal import within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
+_BEYOND = 40.0  # standard deviations
 _STEPS = np.array([0.0, 0.25, 0.6, 1.0, 1.6, 2.4, 3.5, 5.0, 8.0])
 
 
@@ -133,9 +135,7 @@ def _at_honest(vote: Vote, rank: int, at: Forged | None, side: int) -> Floats:
     """The median is the honest number of a rank, with the forged ones below it (side 1) or above (-1)."""
     from scipy.special import log_ndtr, ndtr
 
-    edges = (
-        np.zeros((1, 0)) if at is None else (at.mean + np.outer([-1, 1], max(at.spread, 0.0) * _STEPS)).reshape(1, -1)
-    )
+    edges = np.zeros((1, 0)) if at is None else (at.mean + np.outer([-1, 1], at.spread * _STEPS)).reshape(1, -1)
     points, weights = (array[0] for array in normal_nodes(edges, vote.honest))
     chance = weights * vote.honest
     if at is not None:
@@ -152,8 +152,11 @@ def _at_forged(vote: Vote, at: Forged) -> Floats:
 
     points, weights = np.array([at.mean]), np.ones(1)
     if at.spread:
-        standard, weights = (array[0] for array in normal_nodes(np.zeros((1, 0)), vote.honest))
+        edges = (np.outer([-1, 1], _STEPS).ravel() - at.mean) / at.spread
+        standard, weights = (array[0] for array in normal_nodes(edges[None, :], vote.honest))
         points = at.mean + at.spread * standard
+    beyond = _BEYOND + vote.bound  # where no honest number is, or accepts it
+    points = np.clip(points, -beyond, beyond)
     law = counted(vote.honest, ndtr(points), ndtr(-points))
     total = np.zeros(4)
     for below in range(max(vote.rank - vote.forged, 0), min(vote.rank - 1, vote.honest) + 1):
@@ -163,15 +166,7 @@ def _at_forged(vote: Vote, at: Forged) -> Floats:
 
 def _joint(vote: Vote, points: Floats, weights: Floats, below: int, above: int) -> Floats:
     """Law of the rejecting nodes on each side of a median, averaged over where it is."""
-    left = counted(below, *_outside(-points, vote.bound))
-    right = counted(above, *_outside(points, vote.bound))
+    left = counted(below, *within(-points, vote.bound))
+    right = counted(above, *within(points, vote.bound))
     joint: Floats = (left * weights[:, None]).T @ right
     return joint
-
-
-def _outside(points: Floats, bound: float) -> tuple[Floats, Floats]:
-    """Chances that a number above a place is more than the bound above it, and that it is not."""
-    from scipy.special import log_ndtr
-
-    logs = log_ndtr(-(points + bound)) - log_ndtr(-points)
-    return np.exp(logs), -np.expm1(logs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.base.text import shown
-from sim.plotting.style import COLOURS, DASHES, SMALL_PT, frame, head, log_spaced, new_axes
+from sim.plotting.style import COLOURS, DASHES, LITERAL, SMALL_PT, drawable, frame, head, log_spaced, new_axes
 from sim.plotting.view import refuse
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def price_curve(rows: Sequence[Price], axes: Axes | None = None) -> Axes:
     axes.set_ylim(max(lowest / 3, 10.0**-_DECADES_MAX), top)
     if log_spaced(values):
         axes.set_xscale("log")
-    axes.set_xlabel(f"{first.rule}: {first.parameter}")
+    axes.set_xlabel(drawable(f"{first.rule}: {first.parameter}"), **LITERAL)
     axes.set_ylabel("probability in a block")
     frame(axes)
     axes.legend(frameon=False, fontsize=SMALL_PT, loc="best")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.base.model import Mistake
 from sim.consensus.matching import Approximate, Exact, Margin, Median, number_in
+from sim.consensus.tally import BOOSTED
 from sim.inference.difficulty.near_tie import NearTie
 from sim.inference.executors import Gpu, Recorded
 from sim.inference.numeric import Numeric
@@ -41,7 +42,7 @@ def answer_clashes(
             yield Mistake(*_share_of(matching, message))
         return
     if isinstance(matching, Margin):
-        yield from _margin_clashes(valid, consensus)
+        yield from _margin_clashes(valid, consensus, faults)
     elif matching is not None and not isinstance(matching, Exact):
         yield from _unread(matching, numeric="numeric" in kinds)
     if faults is not None and faults.answer is not None:
@@ -60,8 +61,13 @@ def _unread(matching: Matching, *, numeric: bool) -> Iterator[Mistake]:
         yield Mistake(path, message, matching.kind)
 
 
-def _margin_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus | None) -> Iterator[Mistake]:
+def _margin_clashes(
+    valid: Mapping[str, NodeGroup], consensus: Consensus | None, faults: Faults | None
+) -> Iterator[Mistake]:
     """Yield why posted tokens cannot be checked by their margins."""
+    if faults is not None and faults.behaviour in BOOSTED:
+        message = "must be silent, random or collude where matching is margin: one answer is posted, and none beside it"
+        yield Mistake(("faults", "behaviour"), message, faults.behaviour)
     if consensus is not None and consensus.result != "propose":
         yield Mistake(("consensus", "result"), "must be propose where matching is margin", consensus.result)
     first: Any = None

@@ -53,7 +53,7 @@ class NodeGroup(FrozenModel):
     power: Annotated[int, Field(ge=1, le=POWER_MAX)] = 1
     """Voting power (stake) of each node."""
     executor: Executor
-    """What turns a request into an output: `cpu`, `gpu` or `recorded`."""
+    """What turns a request into an output: `cpu`, `gpu`, `recorded` or `numeric`."""
     devices: Annotated[int, Field(ge=1, le=1_024)] | None = None
     """Devices of each node: requests that it executes at once (where `seconds_per_request` is given); left out, 1."""
     region: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)] | None = None

@@ -130,6 +130,38 @@ def test_an_answer_that_honest_nodes_give_too_is_no_false_accept() -> None:
     assert prices(one, values=[0.2])[0].false_accept == 0
 
 
+def test_defaults_lie_where_it_matters_whatever_the_scale() -> None:
+    outputs = ["1000000", "1000500", "1000900", "0"]
+    nodes = {"n": {"count": 4, "executor": {"kind": "recorded", "outputs": outputs}}}
+    faults = {"byzantine": 1, "behaviour": "collude", "answer": "1002000"}
+    one = Scenario.model_validate({"nodes": nodes, "consensus": {"matching": {"kind": "tolerance"}}, "faults": faults})
+    found = prices(one)
+    assert (found[0].false_reject, found[-1].false_reject) == (1, 0)
+    assert (found[0].false_accept, found[-1].false_accept) == (0, 1)
+    tiny = numeric({"kind": "tolerance", "relative": 1.0}, workload={"true_value": 1e-9})
+    assert prices(tiny)[-1].value <= 1e6
+    still = numeric({"kind": "tolerance"}, faults={"shift": 0.0})
+    plain = still.model_dump(mode="json", exclude_none=True)
+    plain["nodes"]["g"]["executor"]["node_noise"] = 0.0
+    for result in ("propose", "certify"):
+        plain["consensus"]["result"] = result
+        same = prices(Scenario.model_validate(plain), values=[0.5, 0.5], blocks=100)
+        assert [row.false_accept for row in same] == [0]  # honest nodes give it too
+
+
+def test_a_single_text_and_a_hundred_have_prices() -> None:
+    texts = [f"t{k}" for k in range(100)]
+    cosines = [[1.0 if i == j else round(1 - abs(i - j) / 100, 4) for j in range(100)] for i in range(100)]
+    nodes = {"n": {"count": 4, "executor": {"kind": "recorded", "outputs": ["t0", "t1", "t2", "?"]}}}
+    faults = {"byzantine": 1, "behaviour": "collude", "answer": "t3"}
+    rule = {"kind": "semantic", "threshold": 0.5, "texts": texts, "cosines": cosines}
+    many = Scenario.model_validate({"nodes": nodes, "consensus": {"matching": rule}, "faults": faults})
+    assert 100 < len(prices(many)) < 200
+    rule = {"kind": "semantic", "threshold": 0.5, "texts": ["t0"], "cosines": [[1.0]]}
+    alone = Scenario.model_validate({"nodes": nodes, "consensus": {"matching": rule}, "faults": faults})
+    assert [row.value for row in prices(alone)] == [0.5]
+
+
 def test_rounding_has_digits() -> None:
     rows = prices(numeric({"kind": "equivalence", "transform": "round", "digits": 0}), blocks=2_000)
     assert [row.value for row in rows] == [-1.0, 0.0, 1.0, 2.0, 3.0]
@@ -147,6 +179,10 @@ def test_the_bound_that_is_given_moves_and_the_scale_is_that_of_the_noise() -> N
     ("scenario", "told"),
     [
         (numeric({"kind": "exact"}), "consensus.matching: has no price: exact has no parameter"),
+        (
+            numeric({"kind": "tolerance"}, faults={"crashes": [{"nodes": {"g": 1}, "at": 1}]}),
+            "faults: must be without crashes and delays for a price",
+        ),
         (numeric({"kind": "tolerance"}, faults={"shift": None}), "faults.shift: is required for a price"),
     ],
 )
@@ -235,7 +271,7 @@ def test_the_command_prints_draws_and_keeps_what_it_has_on_ctrl_c(
         (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--blocks", "0"], "--blocks: must be a whole"),
         (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--parameter", "x"], "x: is no parameter"),
         (["compare", "--price", str(TOLERANT / "logit_margin.yaml"), "--set", "faults={}"], "faults.noise: is req"),
-        (["plot", "--kind", "price", "-o", "x.png"], "needs one scenario"),
+        (["plot", "--kind", "price", "-o", "x.png"], "sim plot: needs one scenario"),
     ],
 )
 def test_wrong_commands_are_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,6 +294,7 @@ def test_the_picture_has_both_curves_and_leaves_out_what_is_zero() -> None:
     assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "r: p")
     simulated = price_curve([point(1, 0, 0.5, attackers=1, exact=False), point(2, 0.2, 0.1, attackers=1, exact=False)])
     assert len(simulated.collections) == 2
+    price_curve([point(1, 0.1, 0.5, **keys | {"rule": "$\\frac{a$", "parameter": "\u5206 $x"})]).figure.canvas.draw()
     for rows, told in (
         ([], "has 1 to"),
         ([point(1, 0, 0.5, **keys), point(1, 0, 0.5, **keys | {"rule": "x"})], "one parameter"),

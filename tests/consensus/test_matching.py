@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,3 +150,13 @@ def test_exact_matching_is_what_is_meant_without_a_word() -> None:
     assert named.outcomes == plain.outcomes
     assert named.diverged_per_block == plain.diverged_per_block
     assert "matching" not in Scenario.model_validate({"nodes": nodes}).model_dump(exclude_none=True)["consensus"]
+
+
+def test_texts_and_numbers_are_rounded_alike_and_overflow_matches_nothing() -> None:
+    rule = Equivalence(transform="round", digits=2)
+    for one, other in (("2.675", "2.67"), ("2.675", "2.68"), ("0.125", "0.12"), ("-0.001", "0")):
+        numbers = (np.array(float(one)), np.array(float(other)))
+        assert rule.accepts(one, other) == bool(rule.alike(*numbers))
+    last = Equivalence(transform="answer")
+    assert not last.accepts("1e999", "-3 then 2e900")
+    assert last.accepts("so 4.0", "it is 4")

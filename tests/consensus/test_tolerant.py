@@ -55,7 +55,7 @@ def plainly(election: Election, ballot: Ballot) -> Outcome:
     support = [sum(int(ballot.power[j]) for j in range(number) if ballot.accepts[i, j]) for i in range(number)]
     ranked = sorted(range(number), key=lambda i: -support[i])
     votes: dict[Any, int] = dict(enumerate(support))
-    if election.behaviour == "collude":
+    if election.behaviour == "collude" and b:
         votes["forged"] = b + sum(int(ballot.power[j]) for j in range(number) if ballot.forged[j])
     elif election.behaviour == "random":
         votes["alone"] = election.largest_byzantine
@@ -63,6 +63,7 @@ def plainly(election: Election, ballot: Ballot) -> Outcome:
         for place in range(2) if election.behaviour == "equivocate" else [1]:
             key = ranked[place] if place < number else f"made up {place}"
             votes[key] = votes.get(key, 0) + b
+    mutual = ballot.forged if ballot.mutual is None else ballot.mutual
     certified = [result for result, cast in votes.items() if cast >= q]
 
     def match(one: Any, other: Any) -> bool:
@@ -70,7 +71,7 @@ def plainly(election: Election, ballot: Ballot) -> Outcome:
             return bool(ballot.accepts[one, other] and ballot.accepts[other, one])
         if "forged" in (one, other):
             honest = other if one == "forged" else one
-            return bool(one == other or (isinstance(honest, int) and ballot.forged[honest]))
+            return bool(one == other or (isinstance(honest, int) and mutual[honest]))
         return bool(one == other)
 
     if not certified:
@@ -93,7 +94,9 @@ def test_it_is_its_definition_for_any_matching(drawn: tuple[Election, list[int]]
     if symmetric:
         accepts |= accepts.T
     np.fill_diagonal(accepts, val=True)
-    ballot = Ballot(np.array(power, dtype=np.int64), accepts, stream.random(number) < 0.5)
+    forged = stream.random(number) < 0.5
+    mutual = None if symmetric else forged & (stream.random(number) < 0.5)
+    ballot = Ballot(np.array(power, dtype=np.int64), accepts, forged, mutual=mutual)
     assert tolerant.certify(election, ballot).outcome == plainly(election, ballot)
 
 
@@ -208,3 +211,26 @@ def test_the_shipped_scenarios_do_what_their_comments_claim(name: str, threshold
     assert path.read_text().startswith("# Shows: ")
     result = run(load_scenario(path, [f"consensus.matching.threshold={threshold}"]))
     assert result.outcomes[outcome].probability == 1
+
+
+def test_nobody_forges_where_nobody_is_byzantine() -> None:
+    """An answer that all honest nodes would accept is put to the vote by attackers only."""
+    texts, cosines = list("xyzw"), [[1, 0.1, 0.1, 0.9], [0.1, 1, 0.1, 0.9], [0.1, 0.1, 1, 0.9], [0.9, 0.9, 0.9, 1]]
+    rule = {"kind": "semantic", "threshold": 0.5, "texts": texts, "cosines": cosines}
+    for byzantine, outcome in ((0, "no_quorum"), (1, "wrong_result")):
+        faults = {"byzantine": byzantine, "behaviour": "collude", "answer": "w"}
+        outputs = ["x", "y", "z", "?"][: 3 + byzantine]
+        ended = run(recorded(*outputs, consensus={"matching": rule}, faults=faults))
+        assert ended.outcomes[outcome].probability == 1
+
+
+def test_a_relative_bound_that_holds_one_way_only_does_not_make_two_numbers_one() -> None:
+    """Of 100 and 111 the larger accepts the smaller within a tenth of 111, and not the other way round."""
+    rule = {"kind": "tolerance", "relative": 0.1}
+    faults = {"byzantine": 1, "behaviour": "collude"}
+    texts = recorded("100", "100", "100", "?", consensus={"matching": rule}, faults=faults | {"answer": "111"})
+    assert run(texts).outcomes["forked"].probability == 1
+    executor = {"kind": "numeric"}
+    numbers = {"nodes": {"n": {"count": 4, "executor": executor}}, "workload": {"true_value": 100}}
+    drawn = Scenario.model_validate(numbers | {"consensus": {"matching": rule}, "faults": faults | {"shift": 11}})
+    assert run(drawn, blocks=50).outcomes["forked"].probability == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -12,7 +13,8 @@ from scipy import integrate, stats
 
 from sim import EngineError, Scenario, run
 from sim.engines.montecarlo import MonteCarlo
-from sim.engines.number_exact import passes
+from sim.engines.number_exact import proposed
+from sim.engines.passing import passing
 from sim.inference.numeric import NumberGroup, NumberSampler, Numeric
 
 PHI = stats.norm.cdf
@@ -62,7 +64,7 @@ def test_false_rejects_are_an_integral_over_the_leader_and_false_accepts_a_binom
         outside = PHI((x - bound) / own) + PHI(-(x + bound) / own)
         return float(stats.norm.pdf(x) * stats.binom.sf(0, 8, outside))  # all 8 others must accept
 
-    plain = passes(attacked)
+    plain = proposed(attacked)
     assert plain.refused == pytest.approx(integrate.quad(refused, -12, 12, epsabs=1e-13)[0], rel=1e-9)
     inside = PHI(bound - shift) - PHI(-bound - shift)
     assert plain.slanted == pytest.approx(stats.binom.sf(4, 9, inside), rel=1e-12)
@@ -77,7 +79,7 @@ def test_tiny_probabilities_keep_their_digits() -> None:
     assert run(wide).block_failure.probability == pytest.approx(2 * stats.norm.sf(30 / math.sqrt(2)), rel=1e-9)
     far = scenario(tolerance(1.0), numeric(1.0), faults=attack(4, shift=12.0))
     inside = stats.norm.sf(11) - stats.norm.sf(13)
-    assert passes(far).slanted == pytest.approx(math.comb(9, 5) * inside**5, rel=1e-6)
+    assert proposed(far).slanted == pytest.approx(math.comb(9, 5) * inside**5, rel=1e-6)
 
 
 MEDIAN = {"kind": "median", "absolute": 1.0}
@@ -132,6 +134,83 @@ def test_exact_laws_are_those_of_draws(case: int) -> None:
         assert within(drawn, name, estimate.probability), (name, estimate, drawn.outcomes[name])
     slack = 2 * (drawn.diverged_per_block.high - drawn.diverged_per_block.low)
     assert exact.diverged_per_block.mean == pytest.approx(drawn.diverged_per_block.mean, abs=slack + 1e-3)
+
+
+def plainly(absolute: float, relative: float, own: float, count: int) -> float:
+    """Refused, by quadrature that is split where one bound takes over from the other; true value 0."""
+
+    def refused(x: float) -> float:
+        near = max(absolute, relative * abs(x))
+        outside = PHI(-(x + near) / own) + PHI((x - near) / own)
+        f = math.ceil(count / 3) - 1
+        return float(stats.norm.pdf(x / own) / own * stats.binom.sf(f, count - 1, outside))
+
+    kink = absolute / relative
+    ends = [0.0, *[kink * k for k in (0.5, 1.0, 1.5, 2.0, 4.0)], 14 * own]
+    ends = sorted({min(end, 14 * own) for end in ends})
+    parts = [integrate.quad(refused, a, b, epsabs=0, epsrel=1e-11, limit=200)[0] for a, b in itertools.pairwise(ends)]
+    return float(2 * sum(parts))
+
+
+@pytest.mark.parametrize(
+    ("count", "own", "absolute", "relative"),
+    [(7, 0.2334, 1.795, 1.929), (4, 0.752, 5.873, 1.877), (7, 0.904, 3.588, 1.932), (4, 1.0, 1.0, 0.9)],
+)
+def test_where_one_bound_takes_over_from_the_other_is_seen(
+    count: int, own: float, absolute: float, relative: float
+) -> None:
+    both = scenario({"kind": "tolerance", "absolute": absolute, "relative": relative}, numeric(own, count=count))
+    assert run(both).block_failure.probability == pytest.approx(plainly(absolute, relative, own, count), rel=1e-8)
+
+
+@pytest.mark.parametrize(("common", "own"), [(0.02, 1e-8), (0.05, 1e-6), (3.0, 1e-3), (1e-6, 1e-7)])
+def test_noise_of_very_different_scales_keeps_its_digits(common: float, own: float) -> None:
+    two = scenario(tolerance(1.0), numeric(1.0, count=1), numeric(own, common, count=1))
+    wanted = 2 * PHI(-1 / math.hypot(1, common, own))
+    assert run(two).block_failure.probability == pytest.approx(wanted, rel=1e-10)
+
+
+def test_narrow_bounds_keep_their_digits() -> None:
+    """False accepts go with the fifth power of the bound, as five of nine must be within it."""
+    for rule, wanted in ((tolerance(1e-15), 6.894e-84), ({"kind": "median", "absolute": 1e-15}, 3.458e-84)):
+        result = "propose" if rule["kind"] == "tolerance" else "certify"
+        passed = passing(one_of(rule, result, "collude"), one_of(rule, result, "silent"), 1)
+        assert passed.false_accept.probability == pytest.approx(wanted, rel=1e-3)
+        assert passed.false_reject.probability == pytest.approx(1, abs=1e-9)
+    equal = run(scenario(tolerance(0.0), numeric(1.0)))
+    assert equal.outcomes["agreed"].probability == 0
+    for absolute in (1e-300, 1e-17, 1e-16, 1e-9):
+        tiny = run(scenario({"kind": "median", "absolute": absolute}, numeric(0.2, 0.1), faults=attack(4, shift=0.4)))
+        assert all(0 <= estimate.probability <= 1 for estimate in tiny.outcomes.values())
+
+
+def one_of(rule: dict[str, Any], result: str, behaviour: str) -> Scenario:
+    faults = attack(4, shift=3.0) if behaviour == "collude" else attack(4, behaviour)
+    return scenario(rule, numeric(1.0), result=result, faults=faults)
+
+
+def test_extremes_of_noise_and_slant_give_no_warning() -> None:
+    far = scenario(MEDIAN, numeric(1e-100, 1e100), result="certify", faults=attack(4, shift=1e100))
+    assert run(far).engine == "exact"
+    digits = {"kind": "equivalence", "transform": "round", "digits": 300}
+    wide = scenario(digits, numeric(1.0), result="certify", workload={"true_value": 1e10})
+    assert run(wide, blocks=100).outcomes["no_quorum"].probability == 1
+    with pytest.raises(ValueError, match="must be 0 or at least 1e-100"):
+        scenario(tolerance(1.0), numeric(1e-310))
+
+
+def test_too_much_work_is_left_to_draws() -> None:
+    classes = [numeric(1.0, 0.5, count=10) for _ in range(20)]
+    assert run(scenario(tolerance(4.0), *classes), blocks=200).engine == "montecarlo"
+    assert run(scenario(tolerance(4.0), numeric(1.0, 0.5, count=60))).engine == "exact"
+
+
+@pytest.mark.parametrize("kind", ["tolerance", "approximate", "median"])
+def test_colluding_nodes_of_whom_there_are_none_do_nothing(kind: str) -> None:
+    rule = {"kind": kind, "relative": 1}
+    keys: dict[str, Any] = {"result": "certify", "workload": {"true_value": 100}}
+    one = scenario(rule, numeric(0.1, count=4), faults=attack(0, shift=101), **keys)
+    assert run(one, blocks=200, engine="montecarlo").outcomes["agreed"].probability == 1
 
 
 def test_harm_by_a_median_is_seen_above_a_third() -> None:

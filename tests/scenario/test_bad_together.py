@@ -251,6 +251,11 @@ WHERE = "must be gpu with near ties, a rate, noise of its own and one wrong answ
             "gap: 1}}\nverification: {kind: proof}",
             "3:47: consensus.matching.kind: | goes with verification replicate (got 'margin')",
         ),
+        (
+            "gap: 1}}",
+            "gap: 1}}\nfaults: {behaviour: equivocate}",
+            "4:21: faults.behaviour: | must be silent, random or collude where matching is margin",
+        ),
         ("gap: 1", "gap: -1", "3:60: consensus.matching.gap: | must be at least 0 (got -1)"),
     ],
 )
