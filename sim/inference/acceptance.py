@@ -130,7 +130,7 @@ def work(classes: dict[str, Class]) -> float:
     for one in classes.values():
         averaged = any(common for _, common, _ in one.groups) and not one.rigid
         inner += (one.nodes + 1) * (outer if averaged else 1) * len(one.groups)
-    return groups * outer * (inner + nodes * nodes)
+    return groups * outer * (inner + (nodes * nodes if len(classes) > 1 else 0))
 
 
 def _edges(classes: dict[str, Class], bound: Bound, true_value: float, spread: float) -> Floats:
