@@ -17,7 +17,7 @@ The whole public API. Read a scenario, run it, look at the result::
 `catalog_with`      the `Catalog` of platforms, models and hardware, with a file of your own
 `Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Network`, `Workload`, `Run`
-`Timeouts`, `Crash` parts of `Consensus` and `Faults`
+`Timeouts`, `Crash` parts of `Consensus` and `Faults`; `Recovery`: for how long a node is away that diverged
 `Cpu`, `Gpu`, `Recorded`, `Numeric`  executors
 `Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
 `Replicate`, `Proof`, `Optimistic`, `SpotCheck`, `Tee`      how results are verified
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
     from sim.consensus.matching import Approximate, Equivalence, Exact, Margin, Median, Semantic, Tolerance
+    from sim.consensus.recovery import Recovery
     from sim.consensus.rules import Consensus
     from sim.consensus.timeouts import Timeouts
     from sim.consensus.verification import Optimistic, Proof, Replicate, SpotCheck, Tee
@@ -85,6 +86,7 @@ _WHERE = {
     "Optimistic": "sim.consensus.verification",
     "Proof": "sim.consensus.verification",
     "Recorded": "sim.inference.executors",
+    "Recovery": "sim.consensus.recovery",
     "Replicate": "sim.consensus.verification",
     "Result": "sim.engines.result",
     "Row": "sim.sweeps.row",
@@ -136,6 +138,7 @@ __all__ = [
     "Optimistic",
     "Proof",
     "Recorded",
+    "Recovery",
     "Replicate",
     "Result",
     "Row",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
+from sim.engines.result import Result
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -42,17 +44,7 @@ def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[
     ScenarioError
         The file cannot be read, or holds something else.
     """
-    name = str(path)
-    try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise ScenarioError([Problem("", "is not a regular file", where=name)])
-        with Path(path).open("rb") as file:
-            raw = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
-    if len(raw) > FILE_BYTES_MAX:
-        raise ScenarioError([Problem("", f"is larger than {FILE_BYTES_MAX // 1_000_000} MB", where=name)])
+    name, raw = str(path), _read(path)
     adapter: TypeAdapter[Any] = TypeAdapter(list[kind])  # type: ignore[valid-type]
     printed = f"is not what sim {command} --format json printed"
     try:
@@ -65,6 +57,42 @@ def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[
             if not _sensible(value):
                 raise ScenarioError([Problem(f"{index}.{key}", f"{printed}: out of range", value, name)])
     return rows
+
+
+def _read(path: str | PathLike[str]) -> bytes:
+    """Bytes of a regular file of bounded size."""
+    name = str(path)
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise ScenarioError([Problem("", "is not a regular file", where=name)])
+        with Path(path).open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise ScenarioError([Problem("", f"is larger than {FILE_BYTES_MAX // 1_000_000} MB", where=name)])
+    return raw
+
+
+def read_over_time(path: str | PathLike[str]) -> Result:
+    """Read what `sim run --format json` printed of chains over time.
+
+    Raises
+    ------
+    ScenarioError
+        The file cannot be read, or holds something else.
+    """
+    name, message = str(path), "is not what sim run --format json printed of a scenario with recovery or on_failure"
+    try:
+        plain = json.loads(_read(path))
+        plain = {key: value for key, value in plain.items() if key not in {"cost", "filled_in"}}
+        result = Result.from_dict(plain)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ScenarioError([Problem("", message, where=name)]) from None
+    if result.over_time is None or not all(map(_sensible, (result.scenario, result.block_failure.probability))):
+        raise ScenarioError([Problem("", message, where=name)])
+    return result
 
 
 def _sensible(value: object) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from sim.cli.flags import refuse_unused
+from sim.cli.flags import number, refuse_unused, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-Kind = Literal["curve", "heatmap", "stack", "feasibility", "tradeoff", "price"]
+    from sim.engines.result import Result
+
+Kind = Literal["curve", "heatmap", "stack", "feasibility", "tradeoff", "price", "survival", "testing", "timeline"]
 
 
 def plot(
@@ -24,6 +27,7 @@ def plot(
     x: str | None = None,
     y: str | None = None,
     series: str | None = None,
+    chain: str | None = None,
     catalog: str | None = None,
 ) -> int:
     """Draw the results of a sweep, or what feasibility and compare found.
@@ -33,17 +37,21 @@ def plot(
     files
         A store that `sim sweep` made. For feasibility, what `sim feasibility --format json` printed, or nothing: the
         whole catalog. For tradeoff, what `sim compare --format json` printed, or scenario files. For price, what `sim
-        compare --price --format json` printed, or a scenario.
+        compare --price --format json` printed, or a scenario. For survival and testing, what `sim run --format json`
+        printed of chains over time, one file a curve. For timeline, what `sim run --trace` wrote of them.
     output
         The picture: .png, .svg or .pdf.
     kind
         curve: block failure over one axis; heatmap: over two; stack: the four outcomes; feasibility: platforms against
         models; tradeoff: block failure against cost; price: what a matching rule accepts of attackers and refuses of
-        honest nodes.
+        honest nodes; survival: the share of chains that still run; testing: the chance that a test sees nothing;
+        timeline: who is away when.
     x, y
         Axes of the sweep to draw along; by default the ones that suit the kind.
     series
         Draw only the points with one value of an axis: AXIS=VALUE.
+    chain
+        For timeline, which chain of the trace, from 0 on.
     catalog
         A file of your own (YAML), for feasibility, tradeoff and price.
     """
@@ -53,17 +61,23 @@ def plot(
     if any(Path(output).absolute() == Path(file).absolute() for file in files):
         raise ScenarioError([Problem("", "would overwrite what it draws", output, "--output")])
     check_suffix(output)
-    drawn = kind in {"feasibility", "tradeoff", "price"}
+    drawn = kind not in {"curve", "heatmap", "stack"}
     unused = {"--x": x, "--y": y, "--series": series} if drawn else {"--catalog": catalog}
     refuse_unused(unused, f"--kind {kind}", given=True)
-    if kind == "feasibility":
-        axes = _feasibility(files, catalog)
-    elif kind == "tradeoff":
-        axes = _tradeoff(files, catalog)
-    elif kind == "price":
-        axes = _price(files, catalog)
-    else:
+    if kind != "timeline":
+        refuse_unused({"--chain": chain}, "--kind timeline", given=False)
+    if kind == "curve" or kind == "heatmap" or kind == "stack":  # noqa: PLR1714 -- mypy then knows the kind
         axes = _sweep(files, kind, x, y, series)
+    else:
+        makers: dict[str, Callable[[Sequence[str], str | None], Axes]] = {
+            "feasibility": _feasibility,
+            "tradeoff": _tradeoff,
+            "price": _price,
+            "survival": _survival,
+            "testing": _testing,
+            "timeline": partial(_timeline, chain=chain),
+        }
+        axes = makers[kind](files, catalog)
     save(axes, Path(output))
     print(f"drew {output}")
     return 0
@@ -122,3 +136,31 @@ def _price(files: Sequence[str], catalog: str | None) -> Axes:
     if len(files) == 1 and files[0].lower().endswith(".json"):
         return price_curve(read_rows(files[0], Price, "compare --price"))
     return price_curve(list(priced(files, (), catalog_with(catalog), Pricing(), "sim plot")))
+
+
+def _survival(files: Sequence[str], catalog: str | None) -> Axes:
+    from sim.plotting.over_time import survival
+
+    return survival(_over_time(files, catalog, "survival"))
+
+
+def _testing(files: Sequence[str], catalog: str | None) -> Axes:
+    from sim.plotting.over_time import seen_by_tests
+
+    return seen_by_tests(_over_time(files, catalog, "testing"))
+
+
+def _timeline(files: Sequence[str], catalog: str | None, *, chain: str | None) -> Axes:
+    from sim.analysis.timeline import read_timeline
+    from sim.plotting.over_time import timeline
+
+    refuse_unused({"--catalog": catalog}, "--kind timeline", given=True)
+    which = number(chain, "--chain", whole, "a whole number") or 0
+    return timeline(read_timeline(_one(files, "what sim run --trace wrote of chains over time"), which))
+
+
+def _over_time(files: Sequence[str], catalog: str | None, kind: Kind) -> list[Result]:
+    from sim.analysis.saved import read_over_time
+
+    refuse_unused({"--catalog": catalog}, f"--kind {kind}", given=True)
+    return [read_over_time(file) for file in files]

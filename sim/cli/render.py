@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sim.base.text import printable
 from sim.cli.meaning import one_in, sentences
+from sim.cli.over_time import over_time_lines
+from sim.cli.settings import settings_of
 from sim.cli.timing import timing_lines
 
 if TYPE_CHECKING:
@@ -103,23 +105,26 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     for title, mean, what in _means(result, scenario):
         rows.add_row(title, _number(mean.mean), _span(mean, failure), what)
     console.print(rows)
-    if result.timing:
-        for title, text in timing_lines(result.timing, scenario):
-            console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
-    if scenario.verification and not scenario.replicated:
-        settings = scenario.verification.model_dump(exclude_none=True)
-        text = ", ".join(
-            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in settings.items()
-        )
-        console.print(f"{'verification':<16}{escape(printable(text))}", soft_wrap=True)
-    if scenario.cost:
-        console.print(f"{'cost':<16}{_cost(scenario.cost)}", soft_wrap=True)
+    for title, text in _lines(result, scenario):
+        console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
     for sentence in sentences(result, scenario):
         console.print(escape(sentence), soft_wrap=True)
     how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"
     console.print(f"[dim]{result.engine} engine ({how}): {escape(result.engine_reason)}.[/dim]", soft_wrap=True)
     for warning in result.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
+
+
+def _lines(result: Result, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Title and text of what there is besides outcomes."""
+    if result.timing:
+        yield from timing_lines(result.timing, scenario)
+    if result.over_time:
+        yield from over_time_lines(result.over_time, scenario)
+    if scenario.verification and not scenario.replicated:
+        yield "verification", settings_of(scenario.verification)
+    if scenario.cost:
+        yield "cost", _cost(scenario.cost)
 
 
 def _means(result: Result, scenario: Scenario) -> Iterator[tuple[str, Mean, str]]:

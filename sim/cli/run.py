@@ -76,7 +76,7 @@ def _answered(
     from sim.engines.select import run as run_scenario
     from sim.scenario.load import located
 
-    total = loaded.run.blocks
+    total = loaded.run.blocks * (loaded.run.chains or 1)
     try:
         with Progress(f"{total:,} blocks") as progress:
             return run_scenario(loaded, progress=lambda counts: progress.update(counts.trials / total), trace=trace)

@@ -9,19 +9,20 @@ nodes for one. Recorded answers are tallied as they are.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.consensus.faults import NEEDS_TIME
 from sim.consensus.matching import Margin
 from sim.consensus.tally import BOOSTED, Outcome
 from sim.engines import appeal_exact, executor_exact, margin_exact, number_exact, replay
+from sim.engines.chains import exact as chains
 from sim.engines.result import Result, exact_result
 from sim.inference import chain, tails
 from sim.inference.chain import Moments
 from sim.inference.quadrature import node_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sim.scenario.schema import Scenario
 
@@ -48,22 +49,31 @@ def refusal(scenario: Scenario) -> str | None:
     """
     if scenario.faults.timed:
         return NEEDS_TIME
-    if not scenario.replicated:
-        return executor_exact.obstacle(scenario)
-    if scenario.numeric:
-        return number_exact.obstacle(scenario)
-    if isinstance(scenario.consensus.matching, Margin):
-        return margin_exact.obstacle(scenario)
-    if scenario.consensus.appeal is not None:
-        return appeal_exact.obstacle(scenario)
-    return next(_obstacles(scenario), None)
+    way = _other_way(scenario)
+    return way.obstacle(scenario) if way else next(_obstacles(scenario), None)
+
+
+class _Way(NamedTuple):
+    """A way to come to results that has laws of its own."""
+
+    obstacle: Callable[[Scenario], str | None]
+    run: Callable[[Scenario], Result]
+
+
+def _other_way(scenario: Scenario) -> _Way | None:
+    """The way of a scenario that is not one vote on what nodes computed."""
+    ways = (
+        (scenario.chained, _Way(chains.obstacle, chains.run_chain)),
+        (not scenario.replicated, _Way(executor_exact.obstacle, executor_exact.run_with_executor)),
+        (scenario.recorded, _Way(replay.obstacle, replay.run_recorded)),
+        (scenario.numeric, _Way(number_exact.obstacle, number_exact.run_numbers)),
+        (isinstance(scenario.consensus.matching, Margin), _Way(margin_exact.obstacle, margin_exact.run_margin)),
+        (scenario.consensus.appeal is not None, _Way(appeal_exact.obstacle, appeal_exact.run_with_appeals)),
+    )
+    return next((way for applies, way in ways if applies), None)
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
-    if scenario.recorded:
-        if (why := replay.obstacle(scenario)) is not None:
-            yield why
-        return
     election, population = scenario.election, scenario.population
     if election.behaviour in BOOSTED and not election.unbreakable:
         yield (
@@ -96,16 +106,8 @@ def run_exact(scenario: Scenario) -> Result:
     Result
         Exact probabilities; `blocks` and counts are None.
     """
-    if scenario.recorded:
-        return replay.run_recorded(scenario)
-    if not scenario.replicated:
-        return executor_exact.run_with_executor(scenario)
-    if scenario.numeric:
-        return number_exact.run_numbers(scenario)
-    if isinstance(scenario.consensus.matching, Margin):
-        return margin_exact.run_margin(scenario)
-    if scenario.consensus.appeal is not None:
-        return appeal_exact.run_with_appeals(scenario)
+    if way := _other_way(scenario):
+        return way.run(scenario)
     election, population = scenario.election, scenario.population
     need = election.need
     if population.power < need:

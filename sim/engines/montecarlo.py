@@ -22,6 +22,7 @@ from sim.consensus.matching import Margin
 from sim.consensus.tally import Outcome
 from sim.engines import margin_draws
 from sim.engines.appeal_draws import AppealDraws
+from sim.engines.chains import engine as chains
 from sim.engines.drawn import Blocks
 from sim.engines.endorse_draws import EndorseDraws
 from sim.engines.executor_draws import ExecutorDraws
@@ -163,6 +164,8 @@ def refusal(scenario: Scenario) -> str | None:
     """Why this engine cannot answer a scenario; None if it can."""
     if scenario.faults.timed:
         return NEEDS_TIME
+    if scenario.chained:
+        return chains.refusal(scenario)
     if isinstance(scenario.consensus.matching, Margin) and MarginDraws(scenario).work > margin_draws.WORK_MAX:
         return "its nodes check too many close tokens in a block"
     if scenario.numeric and work(scenario) > WORK_MAX:

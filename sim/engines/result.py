@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sim.consensus.tally import Outcome
+from sim.engines.over_time import ChainMeasures
 from sim.engines.timing import Timing
 from sim.statistics.intervals import clopper_pearson, mean_interval
 
@@ -128,6 +129,7 @@ class Result:
     timing: Timing | None = None
     dropped_per_block: Mean | None = None
     attempts_per_block: Mean | None = None
+    over_time: ChainMeasures | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the order of the JSON contract."""
@@ -137,7 +139,8 @@ class Result:
         for key in ("timing", *EXTRAS):
             if plain[key] is None:
                 del plain[key]
-        return plain
+        del plain["over_time"]
+        return plain | (self.over_time.to_dict() if self.over_time else {})
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Result:
@@ -155,6 +158,8 @@ class Result:
             if key in plain:
                 fields[key] = Mean.from_dict(plain[key])
         fields["warnings"] = tuple(str(warning) for warning in plain["warnings"])
+        if "over_time" in plain:
+            fields["over_time"] = ChainMeasures.from_dict(fields.pop("nodes_away"), plain["over_time"])
         if plain.get("timing") is not None:
             fields["timing"] = Timing.from_dict(plain["timing"])
         return cls(**fields)
@@ -173,7 +178,7 @@ def exact_result(scenario: Scenario, outcomes: dict[Outcome, float], diverged: f
     failure = sum(probability for outcome, probability in outcomes.items() if outcome != Outcome.agreed)
     agreed = outcomes.get(Outcome.agreed, 1 - failure)
     result = Result(
-        **_shared(scenario, "exact"),
+        **shared_fields(scenario, "exact"),
         blocks=None,
         outcomes={
             outcome.name: Estimate.exact(agreed if outcome == Outcome.agreed else outcomes.get(outcome, 0.0))
@@ -192,7 +197,7 @@ def counted_result(scenario: Scenario, counts: Counts) -> Result:
     elections = scenario.workload.requests_per_block if scenario.consensus.result == "endorse" else 1
     nodes = elections * scenario.honest_nodes
     result = Result(
-        **_shared(scenario, counts.task.engine),
+        **shared_fields(scenario, counts.task.engine),
         blocks=counts.trials,
         outcomes={outcome.name: Estimate.of(count, counts.trials) for outcome, count in by_outcome.items()},
         block_failure=Estimate.of(counts.trials - by_outcome[Outcome.agreed], counts.trials),
@@ -205,7 +210,8 @@ def counted_result(scenario: Scenario, counts: Counts) -> Result:
     return replace(result, attempts_per_block=Mean(*mean_interval(*sums, appeal.rounds + 1))) if appeal else result
 
 
-def _shared(scenario: Scenario, engine: str) -> dict[str, Any]:
+def shared_fields(scenario: Scenario, engine: str) -> dict[str, Any]:
+    """What results of all engines have of the scenario."""
     from sim.scenario.warnings import warnings_of
 
     return {

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from sim.base.errors import EngineError
 from sim.consensus.tally import Outcome
 from sim.engines import exact, montecarlo
+from sim.engines.chains import engine as chains
+from sim.engines.chains.engine import run_chains
 from sim.engines.events import engine as events
 from sim.engines.result import Result, counted_result
 from sim.statistics.counts import Counts
 
 if TYPE_CHECKING:
+    from sim.engines.chains.measures import ChainCounts
     from sim.scenario.schema import EngineName, Scenario
 
 Progress = Callable[[Counts], None]
@@ -92,7 +95,8 @@ def run(
     progress
         Called with the counts so far.
     trace
-        A file to which the events engine writes everything that happens, as JSON Lines; missing folders are made.
+        A file to which the events engine writes everything that happens, and chains over time what happens to whom, as
+        JSON Lines; missing folders are made.
 
     Returns
     -------
@@ -121,12 +125,15 @@ def run(
         settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
         scenario = scenario.model_copy(update={"run": settings})
     name, reason = choose(scenario, scenario.run.engine)
-    if trace is not None and name != "events":
-        raise EngineError(f"only the events engine writes a trace (this is {name}: {reason})")
+    if trace is not None and name != "events" and not (scenario.chained and name == "montecarlo"):
+        raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
     if name == "events":
         return _message_by_message(scenario, reason, progress, trace)
-    result = exact.run_exact(scenario) if name == "exact" else _simulated(scenario, reason, progress)
-    return replace(result, engine_reason=reason)
+    if name == "exact":
+        return replace(exact.run_exact(scenario), engine_reason=reason)
+    if scenario.chained:
+        return _chain_by_chain(scenario, reason, progress, trace)
+    return replace(_simulated(scenario, reason, progress), engine_reason=reason)
 
 
 def _message_by_message(
@@ -138,6 +145,19 @@ def _message_by_message(
         with opened(trace, scenario) as written:
             return replace(events.run_events(scenario, progress, written), engine_reason=reason)
     except events.Stopped as stop:
+        raise Interrupted(replace(stop.result, engine_reason=reason) if stop.result else None) from None
+
+
+def _chain_by_chain(
+    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | None
+) -> Result:
+    def told(counts: ChainCounts) -> None:
+        if progress:
+            progress(Counts(counts.task, sum(counts.outcomes), counts.outcomes))
+
+    try:
+        return replace(run_chains(scenario, told, trace), engine_reason=reason)
+    except chains.Stopped as stop:
         raise Interrupted(replace(stop.result, engine_reason=reason) if stop.result else None) from None
 
 

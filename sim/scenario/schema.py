@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from sim.base.model import FrozenModel, Mistake
 from sim.base.text import has_control_characters
 from sim.consensus.faults import Faults
+from sim.consensus.recovery import OnFailure, Recovery
 from sim.consensus.rules import Consensus
 from sim.consensus.tally import Election
 from sim.consensus.verification import Replicate, Verification
@@ -32,9 +33,11 @@ from sim.scenario.mechanisms import mechanism_clashes, points_per_request
 
 NODES_MAX = 100_000
 BLOCKS_MAX = 10**12
+CHAINS_MAX = 10**6
 POWER_MAX = 10**12
 NAME_CHARACTERS_MAX = 100
 DESCRIPTION_CHARACTERS_MAX = 2_000
+RETRIES = 3
 EngineName = Literal["auto", "exact", "montecarlo", "events"]
 
 
@@ -109,6 +112,8 @@ class Run(FrozenModel):
     """Blocks to simulate; the exact engine needs none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of the random streams."""
+    chains: Annotated[int, Field(ge=1, le=CHAINS_MAX), BeforeValidator(_whole)] | None = None
+    """Chains to simulate over time, of `blocks` each; left out, 1."""
 
 
 class Scenario(FrozenModel):
@@ -130,6 +135,13 @@ class Scenario(FrozenModel):
     """A platform of the catalog: fills in threshold, protocol, and the number of nodes of a single group."""
     network: Network | None = None
     """What carries the messages: given, the scenario is run message by message; left out, its defaults are meant."""
+    recovery: Recovery | None = None
+    """For how long a node is away that diverged; left out, it is back at once."""
+    on_failure: OnFailure | None = None
+    """What a failed slot is followed by: `halt`, the end of the chain; `retry`, the same block again; `skip`, the next
+    block. Left out, `halt` where there is recovery, else `skip`."""
+    max_retries: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Attempts at a block after the first, for `retry`, before the chain halts; left out, 3."""
     workload: Workload = Field(default_factory=Workload)
     """What a block carries."""
     run: Run = Field(default_factory=Run)
@@ -168,6 +180,8 @@ class Scenario(FrozenModel):
             yield from share_clashes(groups, valid, fields.get("consensus"), fields.get("workload"))
             rule = fields["consensus"].matching if "consensus" in fields else None
             yield from verification_clashes(groups, valid, fields.get("verification"), rule)
+            if data.get("max_retries") is not None and fields.get("on_failure") != "retry":
+                yield Mistake(("max_retries",), "goes with on_failure retry", data["max_retries"])
             yield from mechanism_clashes(
                 groups, valid, fields.get("consensus"), fields.get("verification"), fields.get("workload")
             )
@@ -261,6 +275,21 @@ class Scenario(FrozenModel):
     def numeric(self) -> bool:
         """Whether answers are numbers that are drawn."""
         return any(isinstance(group.executor, Numeric) for group in self.nodes.values())
+
+    @property
+    def chained(self) -> bool:
+        """Whether blocks depend on those before them, or are simulated chain by chain."""
+        return self.recovery is not None or self.on_failure is not None or self.run.chains is not None
+
+    @property
+    def after_failure(self) -> OnFailure:
+        """What a failed slot is followed by."""
+        return self.on_failure or ("skip" if self.recovery is None else "halt")
+
+    @property
+    def retries(self) -> int:
+        """Attempts at a block after the first."""
+        return (self.max_retries or RETRIES) if self.after_failure == "retry" else 0
 
     @property
     def replicated(self) -> bool:

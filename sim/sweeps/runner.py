@@ -24,8 +24,8 @@ from sim.sweeps.work import (
     Answered,
     Counted,
     Finished,
-    answer_by_events,
     answer_exactly,
+    answer_whole,
     count_stretch,
     described,
     failures_of,
@@ -158,7 +158,7 @@ class Runner:
         self._report = report or (lambda _: None)
         self._waiting: dict[Future[Any], Callable[[Any], None]] = {}
         self._exact: deque[tuple[int, Scenario, str]] = deque()
-        self._timed: deque[tuple[int, Scenario, str]] = deque()
+        self._timed: deque[tuple[int, Scenario, str, str]] = deque()
         self._simulated: deque[_Simulated] = deque()
         self._running: list[_Simulated] = []
         self._total = 0
@@ -204,12 +204,12 @@ class Runner:
                 self._exact.append((task, scenario, reason))
             return
         blocks = self.stopping.max_blocks or scenario.run.blocks
-        wanted = f"blocks={blocks} failures={self.stopping.failures}"
+        wanted = self._rule(scenario, blocks)
         if rule == wanted and not error:
             self._done(reused=True)
             return
-        if engine == "events":
-            self._timed.append((task, scenario, reason))
+        if engine == "events" or scenario.chained:
+            self._timed.append((task, scenario, engine, reason))
             return
         found = {stretch.first_cell: stretch for stretch in self.store.stretches(task, simulation(scenario).task)}
         state = _Simulated(task, scenario, reason, blocks, self.stopping.failures, found, nothing_of(scenario))
@@ -282,7 +282,12 @@ class Runner:
         future = self.executor.submit(answer_exactly, [s for _, s, _ in batch], [reason for _, _, reason in batch])
         self._waiting[future] = take
 
-    def _submit_timed(self, task: int, scenario: Scenario, reason: str) -> None:
+    def _rule(self, scenario: Scenario, blocks: int) -> str:
+        """What a simulated answer stands for."""
+        chains = f" chains={scenario.run.chains or 1}" if scenario.chained else ""
+        return f"blocks={blocks} failures={self.stopping.failures}{chains}"
+
+    def _submit_timed(self, task: int, scenario: Scenario, engine: str, reason: str) -> None:
         blocks, failures = self.stopping.max_blocks or scenario.run.blocks, self.stopping.failures
 
         def take(future: Future[Answered]) -> None:
@@ -294,10 +299,10 @@ class Runner:
                 return
             by_failures = failures is not None and failures_seen(answer.result) >= failures
             result = with_rule(answer.result) if by_failures else answer.result
-            self.store.answer(task, f"blocks={blocks} failures={failures}", result, answer.seconds)
+            self.store.answer(task, self._rule(scenario, blocks), result, answer.seconds)
             self._done()
 
-        self._waiting[self.executor.submit(answer_by_events, scenario, reason, blocks, failures)] = take
+        self._waiting[self.executor.submit(answer_whole, scenario, engine, reason, blocks, failures)] = take
 
     def _submit_stretch(self, state: _Simulated, first_cell: int, cells: int) -> None:
         def take(future: Future[Counted]) -> None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sim.consensus.tally import Outcome
+from sim.engines.chains.engine import run_chains
 from sim.engines.events.engine import run_events
 from sim.engines.exact import run_exact
 from sim.engines.montecarlo import MonteCarlo
@@ -145,12 +146,13 @@ def answer_exactly(scenarios: list[Scenario], reasons: list[str]) -> list[Answer
     return answers
 
 
-def answer_by_events(scenario: Scenario, reason: str, blocks: int, failures: int | None) -> Answered:
-    """Run a point message by message, up to its last block or that many failing ones: one run, which can't be split."""
+def answer_whole(scenario: Scenario, engine: str, reason: str, blocks: int, failures: int | None) -> Answered:
+    """Run a point that can't be split: message by message, up to that many failing blocks, or chains over time."""
     started = time.perf_counter()
     try:
         settled = scenario.model_copy(update={"run": scenario.run.model_copy(update={"blocks": blocks})})
-        result: Result | None = replace(run_events(settled, failures=failures), engine_reason=reason)
+        whole = run_events(settled, failures=failures) if engine == "events" else run_chains(settled)
+        result: Result | None = replace(whole, engine_reason=reason)
         error = ""
     except Exception as failure:  # noqa: BLE001 -- recorded with the point, and told
         result, error = None, described(failure)

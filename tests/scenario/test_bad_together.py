@@ -286,3 +286,27 @@ def test_other_mechanisms_need_votes_on_what_nodes_computed(
     text: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuses(text, (told,), capsys)
+
+
+OVER_TIME = """\
+nodes:
+  a: {count: 4, executor: {kind: gpu, nondeterminism: {rate: 0.1}}}
+recovery: {blocks: 20}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{blocks: 20}", "{}", "3:1: recovery: | must have exactly one of blocks, law, every, never (has none)"),
+        ("blocks: 20", "blocks: 20, every: 5", "3:1: recovery: | exactly one of blocks, law, every, never"),
+        ("blocks: 20", "law: geometric", "3:1: recovery.mean_blocks: | is required with law, and only there"),
+        ("blocks: 20", "blocks: 20, sigma: 1", "3:31: recovery.sigma: | goes with law lognormal (got 1)"),
+        ("blocks: 20", "never: false", "3:19: recovery.never: | must be true, or left out"),
+        ("{blocks: 20}", "{blocks: 20}\non_failure: stop", "4:13: on_failure: | must be one of halt, retry, skip"),
+        ("{blocks: 20}", "{blocks: 20}\nmax_retries: 3", "4:14: max_retries: | goes with on_failure retry (got 3)"),
+        ("{blocks: 20}", "{blocks: 20}\nrun: {chains: 0}", "4:15: run.chains: | must be at least 1 (got 0)"),
+    ],
+)
+def test_what_is_wrong_over_time_is_told(old: str, new: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    refuses(edited(old, new, OVER_TIME), (told,), capsys)

@@ -58,6 +58,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
 
 def _voting_obstacles(scenario: Scenario) -> Iterator[str]:
     """Yield ways to vote that its machines do not know."""
+    if scenario.chained:
+        yield "its blocks do not depend on those before them (no recovery, on_failure, run.chains)"
     if scenario.numeric:
         yield "its nodes do not compare numbers"
     if scenario.consensus.result == "endorse":

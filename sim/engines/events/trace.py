@@ -7,16 +7,12 @@ to whom.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from sim.base.errors import Problem, ScenarioError
-from sim.base.version import __version__
-from sim.scenario.identity import canonical
+from sim.engines.tracefile import write_header, write_line, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +37,8 @@ def opened(path: str | PathLike[str] | None, scenario: Scenario) -> Iterator[Tra
     if path is None:
         yield None
         return
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("w", encoding="utf-8", newline="\n") as stream:
-            yield Trace(stream, scenario)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ScenarioError([Problem("", f"cannot be written: {reason}", where=str(target))]) from None
+    with writing(path) as stream:
+        yield Trace(stream, scenario)
 
 
 class Trace:
@@ -64,19 +54,10 @@ class Trace:
 
     def __init__(self, stream: IO[str], scenario: Scenario) -> None:
         self._stream = stream
-        self._line(
-            trace=1,
-            version=__version__,
-            scenario_id=scenario.scenario_id,
-            seed=scenario.run.seed,
-            blocks=scenario.run.blocks,
-            engine="events",
-            name=scenario.name,
-            scenario=canonical(scenario),
-        )
+        write_header(stream, scenario, "events")
 
     def _line(self, **fields: Any) -> None:
-        self._stream.write(json.dumps(fields, separators=(",", ":"), allow_nan=True) + "\n")
+        write_line(self._stream, **fields)
 
     def block(self, now: float, block: Block) -> None:
         """A height is begun by the first node: its leaders, and what every node will compute (-1: a Byzantine node)."""

@@ -82,7 +82,7 @@ def test_what_was_done_is_kept_when_a_run_is_interrupted() -> None:
 
 
 def test_only_the_events_engine_writes_a_trace(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="only the events engine"):
+    with pytest.raises(EngineError, match="only events, and chains that are simulated"):
         run(chain(), engine="exact", trace=tmp_path / "t.jsonl")
     assert not (tmp_path / "t.jsonl").exists()
     with pytest.raises(ScenarioError, match="cannot be written"):

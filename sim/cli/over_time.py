@@ -1,0 +1,69 @@
+"""What chains over time have shown, in lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.cli.settings import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sim.engines.over_time import ChainMeasures
+    from sim.scenario.schema import Scenario
+
+_UNLIKELY = 1e-6
+_MEANING = {
+    "budget": "more nodes away, or silent, than it tolerates",
+    "spent": "the same answers would have passed with nobody away",
+    "split": "the answers split even with everybody there",
+    "fork": "two results were certified",
+}
+
+
+def over_time_lines(measures: ChainMeasures, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield a title and a text for each measure.
+
+    Parameters
+    ----------
+    measures
+        What was seen, or worked out.
+    scenario
+        What was run.
+    """
+    away, exact = measures.nodes_away, measures.chains is None
+    interval = "exact" if exact else f"{away.low:.3g} to {away.high:.3g}"
+    yield "nodes away", f"{away.mean:.4g} in a slot ({interval}), {_at_most(away.distribution)}"
+    yield "available", f"{100 * measures.availability:.4g} % of the slots that {_chains(measures, scenario)}"
+    first = "none seen" if measures.blocks_to_failure is None else f"after {measures.blocks_to_failure:,.5g} blocks"
+    yield "first failure", f"{first}, in the mean"
+    if measures.longest_stall:
+        yield "longest stall", f"{measures.longest_stall:,} slots"
+    if measures.retries_per_block:
+        yield "retries", f"{measures.retries_per_block:.4g} a block"
+    if scenario.after_failure != "skip":
+        halt = measures.blocks_to_halt
+        yield "halt", "none seen" if halt is None else f"after {halt:,.5g} blocks, in the mean"
+    for cause, number in measures.halts.items():
+        yield "", f"{number:,} by {cause}: {_MEANING[cause]}"
+    tests = [(blocks, share) for blocks, share in measures.looked_deterministic if str(blocks).strip("0") == "1"]
+    told = ", ".join(f"{blocks:,} {100 * share:.3g} %" for blocks, share in tests if blocks > 1 and share > _UNLIKELY)
+    yield "tests", f"chance that a test of so many blocks sees nothing: {told or 'none'}"
+    if scenario.recovery:
+        yield "recovery", f"{settings_of(scenario.recovery)}; on failure: {scenario.after_failure}"
+
+
+def _chains(measures: ChainMeasures, scenario: Scenario) -> str:
+    number = measures.chains or 1
+    blocks = scenario.run.blocks
+    return f"{number:,} chains had, {blocks:,} each" if number > 1 else f"a chain of {blocks:,} has"
+
+
+def _at_most(distribution: tuple[float, ...]) -> str:
+    """Number of nodes that are away in 99.9 % of the slots, at most."""
+    total = 0.0
+    for number, share in enumerate(distribution):
+        total += share
+        if total >= 0.999:
+            return f"at most {number:,} in 99.9 % of them"
+    return f"at most {len(distribution) - 1:,}"

@@ -1,0 +1,1 @@
+"""Chains over time at the vote level: nodes that diverge are away, retries, halts."""
