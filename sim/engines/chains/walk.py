@@ -25,6 +25,7 @@ Cause = Literal["budget", "spent", "split", "fork"]
 the same answers would have passed with nobody away; `split`: they would not have.
 """
 AGREED, NO_QUORUM, WRONG, FORKED = range(4)
+_KNOWN_MAX = 10_000  # sets of nodes away, of which is remembered what a quiet slot gives
 _NAMES = ("agreed", "no_quorum", "wrong_result", "forked")
 
 
@@ -95,15 +96,21 @@ def members(machines: int) -> list[int]:
 
 def certified(election: Election, machines: Machines, groups: Sequence[int], active: int) -> Verdict:
     """Tally a slot, as `sim.consensus.tally.certify` does for many; sets are cut to those who are active."""
-    present = [group & active for group in groups]
-    ranked = sorted(((machines.power(group), group) for group in present if group), reverse=True)[:2]
-    (first, winner), (second, runner) = (*ranked, (0, 0), (0, 0))[:2]
+    first = second = winner = runner = 0
+    for group in groups:
+        present = group & active
+        power = machines.power(present)
+        if power > first:
+            first, winner, second, runner = power, present, first, winner
+        elif power > second:
+            second, runner = power, present
     b, q = election.byzantine, election.quorum
+    if not b:  # at most one result has more than half of the votes
+        return Verdict(AGREED, winner) if first >= q else Verdict(NO_QUORUM, 0)
     if election.behaviour == "equivocate":
         first += b
-    second_votes = second + election.boost
     invented = {"random": election.largest_byzantine, "collude": b}.get(election.behaviour, 0)
-    won_first, won_second = first >= q, second_votes >= q
+    won_first, won_second = first >= q, second + election.boost >= q
     number = won_first + won_second + (invented >= q)
     if number != 1:
         return Verdict(FORKED if number else NO_QUORUM, 0)
@@ -151,6 +158,7 @@ class Walk:
         self.first_divergence: int | None = None
         self.stall = self.longest_stall = 0
         self._returns: list[tuple[int, int]] = []
+        self._quiet: dict[int, int] = {}
         self._waiting = 0  # for the next checkpoint
         self._every = rules.recovery.every if rules.recovery else None
 
@@ -163,13 +171,22 @@ class Walk:
         """Walk through slots in which nobody deviates."""
         until = min(until, self.horizon)
         while self.slot < until and self.halted is None:
-            outcome, _ = certified(self.rules.election, self.machines, [self.machines.everyone], self._active)
+            outcome = self._quiet_outcome()
             limit = self._next_change(until) if outcome == AGREED else self._next_return(until)
             if outcome != AGREED and self.rules.on_failure != "skip":
                 limit = self.slot + 1
             self._stride(limit, outcome)
             if outcome in {NO_QUORUM, FORKED}:
                 self._fail(outcome, [self.machines.everyone], None)
+
+    def _quiet_outcome(self) -> int:
+        """Outcome of a slot in which nobody deviates, which only depends on who is active."""
+        known = self._quiet.get(self.away)
+        if known is None:
+            known, _ = certified(self.rules.election, self.machines, [self.machines.everyone], self._active)
+            if len(self._quiet) < _KNOWN_MAX:
+                self._quiet[self.away] = known
+        return known
 
     @property
     def _active(self) -> int:
@@ -214,9 +231,6 @@ class Walk:
         alone = certified(self.rules.election, self.machines, groups, self.machines.everyone)
         return "spent" if alone.outcome == AGREED else "split"
 
-    def _record(self) -> Record:
-        return self.records[min(self.slot // self.batch, len(self.records) - 1)]
-
     def _next_return(self, until: int) -> int:
         return min(until, self._returns[0][0]) if self._returns else until
 
@@ -229,10 +243,12 @@ class Walk:
 
     def _stride(self, until: int, outcome: int, lost: int = 0) -> None:
         """Take slots of one outcome, up to a place; in the last of them some machines diverge."""
-        away = self.machines.nodes(self.away)
+        away, batch = self.machines.nodes(self.away), self.batch
         while self.slot < until:
-            record = self._record()
-            step = min(until, (self.slot // self.batch + 1) * self.batch) - self.slot
+            number = self.slot // batch
+            record = self.records[number]
+            end = (number + 1) * batch
+            step = min(until, end) - self.slot
             record.slots += step
             record.outcomes[outcome] += step
             record.away[away] = record.away.get(away, 0) + step
