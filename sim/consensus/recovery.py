@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-OnFailure = Literal["halt", "retry", "skip"]
+OnFailure = Literal["halt", "retry", "next_leader", "skip"]
 SLOTS_MAX = 10**12
 _WAYS = ("blocks", "law", "every", "never")
 

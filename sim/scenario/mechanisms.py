@@ -98,3 +98,27 @@ def _committee_clashes(valid: Mapping[str, NodeGroup], consensus: Consensus) -> 
         if group.power != 1:
             message = "must be 1 where committees vote: their members are drawn node by node"
             yield Mistake(("nodes", name, "power"), message, group.power)
+
+
+def failure_clashes(fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yield what does not go with what a failed block is followed by.
+
+    Parameters
+    ----------
+    fields, data
+        Parts of the scenario that validated, and as written.
+    """
+    consensus = fields.get("consensus")
+    led = consensus is not None and consensus.result == "propose"
+    chosen = fields.get("on_failure") or ("next_leader" if led and fields.get("recovery") else None)
+    if data.get("max_retries") is not None and chosen not in {"retry", "next_leader"}:
+        yield Mistake(("max_retries",), "goes with on_failure retry or next_leader", data["max_retries"])
+    if consensus is None or chosen is None:
+        return
+    if chosen == "next_leader" and not led:
+        yield Mistake(("on_failure",), "must not be next_leader where nobody leads (consensus.result propose)", chosen)
+    if chosen == "retry" and led:
+        yield Mistake(("on_failure",), "must not be retry where a leader proposes (next_leader)", chosen)
+    if chosen == "next_leader" and consensus.max_rounds is not None:
+        message = "must be left out with next_leader: 1 + max_retries says the same"
+        yield Mistake(("consensus", "max_rounds"), message, consensus.max_rounds)

@@ -29,7 +29,7 @@ from sim.scenario.checks import group_clashes, network_clashes, verification_cla
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
 from sim.scenario.identity import scenario_id
-from sim.scenario.mechanisms import mechanism_clashes, points_per_request
+from sim.scenario.mechanisms import failure_clashes, mechanism_clashes, points_per_request
 
 NODES_MAX = 100_000
 BLOCKS_MAX = 10**12
@@ -138,10 +138,12 @@ class Scenario(FrozenModel):
     recovery: Recovery | None = None
     """For how long a node is away that diverged; left out, it is back at once."""
     on_failure: OnFailure | None = None
-    """What a failed slot is followed by: `halt`, the end of the chain; `retry`, the same block again; `skip`, the next
-    block. Left out, `halt` where there is recovery, else `skip`."""
+    """What a failed slot is followed by: `halt`, the end of the chain; `retry`, the same block executed again;
+    `next_leader`, the same answers put to the vote by another leader (result propose); `skip`, the next block. Left
+    out, `halt` where there is recovery, or `next_leader` where leaders propose; else `skip`."""
     max_retries: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    """Attempts at a block after the first, for `retry`, before the chain halts; left out, 3."""
+    """Attempts at a block after the first, before the chain halts; left out, 3 for `retry`, and n - 1 for
+    `next_leader`."""
     workload: Workload = Field(default_factory=Workload)
     """What a block carries."""
     run: Run = Field(default_factory=Run)
@@ -180,8 +182,7 @@ class Scenario(FrozenModel):
             yield from share_clashes(groups, valid, fields.get("consensus"), fields.get("workload"))
             rule = fields["consensus"].matching if "consensus" in fields else None
             yield from verification_clashes(groups, valid, fields.get("verification"), rule)
-            if data.get("max_retries") is not None and fields.get("on_failure") != "retry":
-                yield Mistake(("max_retries",), "goes with on_failure retry", data["max_retries"])
+            yield from failure_clashes(fields, data)
             yield from mechanism_clashes(
                 groups, valid, fields.get("consensus"), fields.get("verification"), fields.get("workload")
             )
@@ -284,12 +285,15 @@ class Scenario(FrozenModel):
     @property
     def after_failure(self) -> OnFailure:
         """What a failed slot is followed by."""
-        return self.on_failure or ("skip" if self.recovery is None else "halt")
+        if self.on_failure or self.recovery is None:
+            return self.on_failure or "skip"
+        return "next_leader" if self.consensus.result == "propose" else "halt"
 
     @property
     def retries(self) -> int:
         """Attempts at a block after the first."""
-        return (self.max_retries or RETRIES) if self.after_failure == "retry" else 0
+        default = {"retry": RETRIES, "next_leader": self.node_count - 1}.get(self.after_failure)
+        return 0 if default is None else self.max_retries or default
 
     @property
     def replicated(self) -> bool:

@@ -303,8 +303,16 @@ recovery: {blocks: 20}
         ("blocks: 20", "law: geometric", "3:1: recovery.mean_blocks: | is required with law, and only there"),
         ("blocks: 20", "blocks: 20, sigma: 1", "3:31: recovery.sigma: | goes with law lognormal (got 1)"),
         ("blocks: 20", "never: false", "3:19: recovery.never: | must be true, or left out"),
-        ("{blocks: 20}", "{blocks: 20}\non_failure: stop", "4:13: on_failure: | must be one of halt, retry, skip"),
-        ("{blocks: 20}", "{blocks: 20}\nmax_retries: 3", "4:14: max_retries: | goes with on_failure retry (got 3)"),
+        (
+            "{blocks: 20}",
+            "{blocks: 20}\non_failure: stop",
+            "4:13: on_failure: | one of halt, retry, next_leader, skip",
+        ),
+        (
+            "{blocks: 20}",
+            "{blocks: 20}\nmax_retries: 3",
+            "4:14: max_retries: | goes with on_failure retry or next_leader",
+        ),
         ("{blocks: 20}", "{blocks: 20}\nrun: {chains: 0}", "4:15: run.chains: | must be at least 1 (got 0)"),
     ],
 )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.consensus.tally import BOOSTED
+from sim.engines.chains.led import LedWalk
 from sim.engines.chains.measures import BATCHES_MIN, ChainCounts, chain_result
 from sim.engines.chains.slots import Machines, draw_slots
 from sim.engines.chains.walk import Rules, Walk
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 ENGINE = "montecarlo"
+_LEADERS = 3  # a stream within a cell, beside contents, attempts and durations
 _FIRST, _LARGEST = 32, 16_384  # slots drawn at once
 
 
@@ -82,14 +85,16 @@ class Chains:
             return recovery.draw(lengths, number).tolist() if recovery else ()
 
         stretch = _Stretch(self.sampler, self.machines, later)
-        walk = Walk(self.rules, self.machines, stretch.again, durations, self.blocks, self.batch, tell)
+        arguments = (self.rules, self.machines, stretch.again, durations, self.blocks, self.batch, tell)
+        leads = self.scenario.consensus.result == "propose"
+        walk = LedWalk(_uniforms(cell_stream(self._key, chain, _LEADERS)), *arguments) if leads else Walk(*arguments)
         number = _FIRST
         while not walk.over:
             if not self.sampler.block_rate:
                 walk.quiet(self.blocks)
                 break
             for place, (gap, groups) in enumerate(stretch.draw(stream, number)):
-                walk.quiet(walk.slot + gap - 1)
+                walk.quiet(gap - 1)
                 if walk.over:
                     break
                 walk.eventful(groups, place)
@@ -97,6 +102,18 @@ class Chains:
                     break
             number = min(2 * number, _LARGEST)
         return walk
+
+
+def _uniforms(stream: Generator) -> Callable[[], float]:
+    """Draw numbers in [0, 1) one by one, from stretches of many."""
+    buffer: list[float] = []
+
+    def draw() -> float:
+        if not buffer:
+            buffer.extend(stream.random(4_096).tolist())
+        return buffer.pop()
+
+    return draw
 
 
 class _Stretch:
@@ -184,8 +201,15 @@ def refusal(scenario: Scenario) -> str | None:
 def _obstacles(scenario: Scenario) -> Iterator[str]:
     if scenario.recorded:
         yield "recorded answers are the same in every block, so there is nothing to draw"
-    if scenario.consensus.result != "certify" or scenario.consensus.appeal is not None or not scenario.replicated:
-        yield "chains over time are known for nodes that all vote on what they computed (result certify, no appeal)"
+    election, led = scenario.election, scenario.consensus.result == "propose"
+    if scenario.consensus.result == "endorse" or scenario.consensus.appeal is not None or not scenario.replicated:
+        yield "chains over time are known for nodes that all execute (result certify or propose, no appeal)"
+    if led and (election.behaviour in BOOSTED or election.byzantine >= election.quorum) and election.byzantine:
+        yield "with leaders, Byzantine nodes must not decide over time (silent, random, or collude with b < q)"
+    if led and any(group.power > 1 for group in scenario.nodes.values()):
+        yield "with leaders, chains over time are known for nodes with a power of 1"
+    if led and any(unit.nodes > 1 for unit in scenario.population.units):
+        yield "with leaders, chains over time are known for nodes with noise of their own"
     if scenario.numeric or scenario.consensus.tolerant:
         yield "chains over time are known for answers that are compared as they are"
     if scenario.after_failure == "retry" and (scenario.points > 1 or scenario.consensus.equivalent):

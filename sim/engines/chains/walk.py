@@ -167,15 +167,16 @@ class Walk:
         """Whether it has come to its end."""
         return self.halted is not None or self.slot >= self.horizon
 
-    def quiet(self, until: int) -> None:
-        """Walk through slots in which nobody deviates."""
-        until = min(until, self.horizon)
-        while self.slot < until and self.halted is None:
-            outcome = self._quiet_outcome()
+    def quiet(self, blocks: int) -> None:
+        """Walk through blocks in which nobody deviates."""
+        while blocks and not self.over:
+            outcome, before = self._quiet_outcome(), self.slot
+            until = min(self.slot + blocks, self.horizon)
             limit = self._next_change(until) if outcome == AGREED else self._next_return(until)
             if outcome != AGREED and self.rules.on_failure != "skip":
                 limit = self.slot + 1
             self._stride(limit, outcome)
+            blocks -= self.slot - before
             if outcome in {NO_QUORUM, FORKED}:
                 self._fail(outcome, [self.machines.everyone], None)
 
@@ -206,9 +207,7 @@ class Walk:
         if rules.on_failure == "skip":
             return
         for _ in range(rules.max_retries if rules.on_failure == "retry" else 0):
-            last = self.records[(self.slot - 1) // self.batch]  # it was no block of its own
-            last.outcomes[outcome] -= 1
-            last.retries += 1
+            self._tries_again(outcome)
             if self.slot >= self.horizon:
                 return
             groups = groups if place is None else self.again(place)
@@ -217,6 +216,15 @@ class Walk:
             self._stride(self.slot + 1, outcome, lost)
             if outcome in {AGREED, WRONG}:
                 return
+        self._halt(outcome, groups)
+
+    def _tries_again(self, outcome: int) -> None:
+        """The last slot is followed by another attempt at its block: it was no block of its own."""
+        last = self.records[(self.slot - 1) // self.batch]
+        last.outcomes[outcome] -= 1
+        last.retries += 1
+
+    def _halt(self, outcome: int, groups: Sequence[int]) -> None:
         self.halted = self._cause(outcome, groups)
         if self.tell:
             self.tell(slot=self.slot - 1, event="halt", cause=self.halted)

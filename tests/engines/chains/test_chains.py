@@ -69,7 +69,7 @@ def walked(
     while not walk.over:
         drawn = draw_slots(stream, sampler, machines, 4_096)
         for gap, groups in zip(drawn.gaps, drawn.groups, strict=True):
-            walk.quiet(walk.slot + gap - 1)
+            walk.quiet(gap - 1)
             if walk.over:
                 break
             walk.eventful([max(groups, key=machines.power)], 0)
@@ -311,7 +311,7 @@ def test_the_answer_can_be_read_back() -> None:
 
 def test_what_is_not_known_over_time_is_told() -> None:
     for keys, why in (
-        ({"consensus": {"result": "propose"}}, "result certify, no appeal"),
+        ({"consensus": {"result": "endorse"}}, "all execute"),
         ({"workload": {"requests_per_block": 2}, "on_failure": "retry"}, "one decision point a block"),
         (
             {"consensus": {"matching": {"kind": "equivalence", "share": 0.5}}, "on_failure": "retry"},

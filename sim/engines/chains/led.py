@@ -1,0 +1,101 @@
+"""One chain on which leaders propose: nodes vote on whether they computed what the leader computed.
+
+A leader is drawn uniformly from all nodes. One that is away, or Byzantine, proposes nothing that passes; an honest one
+needs a quorum of active nodes that computed the same. Where the next leader tries, all answers stay, and nobody leads
+twice at a block.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sim.engines.chains.walk import AGREED, NO_QUORUM, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+
+class LedWalk(Walk):
+    """A chain on its way, each of whose nodes has a vote of 1.
+
+    Parameters
+    ----------
+    uniform
+        Draws a number in [0, 1).
+    arguments
+        As for `Walk`.
+    """
+
+    def __init__(self, uniform: Callable[[], float], *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.uniform = uniform
+        self.votes = self.rules.election.votes
+
+    def quiet(self, blocks: int) -> None:
+        """Walk through blocks in which nobody deviates: in one stride where the first leader is a good one."""
+        while blocks and not self.over:
+            bad = self.rules.election.byzantine + self.away.bit_count()
+            enough = self._active.bit_count() >= self.rules.election.quorum
+            good = blocks
+            if bad or not enough:
+                share = bad / self.votes if enough else 1.0
+                good = 0 if share >= 1 else int(math.log1p(-self.uniform()) / math.log1p(-share))
+            before, away = self.slot, self.away
+            if good:
+                self._stride(self._next_change(min(self.slot + min(good, blocks), self.horizon)), AGREED)
+                blocks -= self.slot - before
+                if self.slot - before < good or self.away != away:
+                    continue  # somebody is back, or there are no more blocks
+            if blocks and not self.over:
+                self._attempts([self.machines.everyone], bad_first=enough)
+                blocks -= 1
+
+    def eventful(self, groups: Sequence[int], place: int) -> None:  # noqa: ARG002 -- nothing is drawn again
+        """Walk through a block in which somebody may deviate."""
+        self._attempts(groups, bad_first=False)
+
+    def _attempts(self, groups: Sequence[int], *, bad_first: bool) -> None:
+        """Let one leader after another try; the first is known to be a bad one, or is like any other."""
+        tries = 1 + self.rules.max_retries if self.rules.on_failure == "next_leader" else 1
+        led, hostile = 0, 0  # machines, and Byzantine nodes, that have led
+        for attempt in range(min(tries, self.votes)):
+            machine = self._leader(led, hostile, bad=bad_first and not attempt)
+            group = 0
+            if machine is None:
+                hostile += 1
+            else:
+                led |= machine
+                group = (
+                    next((one for one in groups if one & machine), machine) & self._active
+                    if machine & ~self.away
+                    else 0
+                )
+            if group.bit_count() >= self.rules.election.quorum:
+                self._stride(self.slot + 1, AGREED, self._active & ~group)
+                return
+            self._stride(self.slot + 1, NO_QUORUM)
+            if attempt + 1 < min(tries, self.votes):
+                self._tries_again(NO_QUORUM)
+                if self.slot >= self.horizon:
+                    return
+        if self.rules.on_failure != "skip":
+            self._halt(NO_QUORUM, groups)
+
+    def _group_of(self, machine: int, groups: Sequence[int]) -> int:
+        """Active machines that computed what a leader did; none where it is away."""
+        if machine & self.away:
+            return 0
+        return next((group for group in groups if group & machine), machine) & self._active
+
+    def _leader(self, led: int, hostile: int, *, bad: bool) -> int | None:
+        """A node that has not led, None for a Byzantine one; where it is bad, one that is away or Byzantine."""
+        candidates = (self.away if bad else self.machines.everyone) & ~led
+        byzantine = self.rules.election.byzantine - hostile
+        place = int(self.uniform() * (candidates.bit_count() + byzantine)) - byzantine
+        if place < 0:
+            return None
+        for _ in range(place):
+            candidates &= candidates - 1
+        return candidates & -candidates
