@@ -186,9 +186,9 @@ def way(scenario: Scenario) -> str:
     return ", ".join([kind, *sorted(kernels), *([rule.kind] if rule else [])])
 
 
-def attacked(scenario: Scenario, budget: int | None = None) -> dict[str, int]:
-    """Place attackers of that much voting power, by default as many as the chain tolerates, largest groups first."""
-    left, placed = scenario.faults_tolerated if budget is None else budget, {}
+def attacked(scenario: Scenario) -> dict[str, int]:
+    """Place as many attackers as the chain tolerates, largest groups first."""
+    left, placed = scenario.faults_tolerated, {}
     for name, group in sorted(scenario.nodes.items(), key=lambda item: (-item[1].count * item[1].power, item[0])):
         placed[name] = min(group.count, left // group.power)
         left -= placed[name] * group.power

@@ -6,12 +6,12 @@ import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from sim.analysis.compare import attacked
-from sim.consensus.matching import Margin, Within
+from sim.base.model import problems_of
+from sim.consensus.matching import Approximate, Margin, Within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ class Bounds:
     values
         Values of a rule's parameter; None: multiples of the noise, 1 to 10.
     attackers
-        Byzantine nodes: a number, or a share of all nodes.
+        Byzantine nodes, of whatever power: a number, or a share of all nodes, rounded down.
     """
 
     nodes: tuple[int, ...] = NODES
@@ -47,7 +47,15 @@ class Bounds:
 
     def budget(self, nodes: int) -> int:
         """Attackers among that many nodes."""
-        return self.attackers if isinstance(self.attackers, int) else math.floor(self.attackers * nodes)
+        wanted = self.attackers if isinstance(self.attackers, int) else math.floor(self.attackers * nodes)
+        return min(wanted, nodes)
+
+
+class Attack(NamedTuple):
+    """A design with attackers in their places: silent, and colluding on the answer that the scenario gives them."""
+
+    silent: Scenario
+    hostile: Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,13 @@ class Design:
     mix
         Nodes of each group.
     attackers
-        Byzantine nodes, placed in the largest groups.
+        Byzantine nodes.
     rule, parameter, value
         Kind of the matching rule, its parameter and value; empty and None where it has none.
-    silent, hostile
-        Its scenario, where attackers are silent, and where they collude on the answer that the scenario gives them.
+    attacks
+        It, with attackers in each group first, and then in the largest others; none where it cannot be built.
+    why
+        Why it cannot be built; empty if it can.
     """
 
     nodes: int
@@ -75,8 +85,8 @@ class Design:
     rule: str
     parameter: str
     value: float | None
-    silent: Scenario
-    hostile: Scenario
+    attacks: tuple[Attack, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,41 +105,76 @@ def designs(scenario: Scenario, bounds: Bounds) -> Iterator[Design]:
     Parameters
     ----------
     scenario
-        Has the groups that nodes can be of, the work, and what attackers answer.
+        Has the groups that nodes can be of, the work, and what attackers answer. Designs are judged by votes, whatever
+        its network, and its `consensus.quorum` gives way to thresholds.
     bounds
         What is searched.
     """
     plain = scenario.model_dump(mode="json", exclude_none=True)
-    for rule, nodes in itertools.product(_rules(scenario, bounds), bounds.nodes):
+    committees = scenario.consensus.appeal is not None and scenario.consensus.appeal.committee is not None
+    for rule, nodes in itertools.product(_rules(scenario, bounds), sorted(set(bounds.nodes))):
         for mix in _mixes(scenario, nodes):
-            attackers, quorums = min(bounds.budget(nodes), nodes), set[int]()
-            for threshold in sorted(bounds.thresholds):
-                made = _made(scenario, plain, rule, threshold, mix, attackers)
-                if made is not None and made[0].election.quorum not in quorums:
-                    quorums.add(made[0].election.quorum)
-                    yield Design(nodes, threshold, mix, attackers, rule.kind, rule.parameter, rule.value, *made)
+            quorums = set[int]()
+            for threshold in sorted(set(bounds.thresholds)):
+                design = _made(scenario, plain, rule, threshold, mix, bounds.budget(nodes))
+                quorum = design.attacks[0].silent.election.quorum if design.attacks else 0
+                if quorum not in quorums or committees:
+                    quorums.add(quorum)
+                    yield design
+
+
+def number_of(scenario: Scenario, bounds: Bounds) -> int:
+    """Number of designs within bounds, at most."""
+    groups, rules = len(scenario.nodes), len(list(_rules(scenario, bounds)))
+    mixes = groups + (len(_SHARES) - 2) * groups * (groups - 1) // 2 + 1
+    return rules * mixes * len(set(bounds.nodes)) * len(set(bounds.thresholds))
+
+
+def placements(mix: Mapping[str, int], attackers: int) -> list[dict[str, int]]:
+    """Ways to place attackers: as many as fit in one group, and then in the largest others.
+
+    Examples
+    --------
+    >>> placements({"a": 2, "b": 5}, 3)
+    [{'a': 2, 'b': 1}, {'a': 0, 'b': 3}]
+    """
+    found = []
+    for first in mix:
+        left, placed = attackers, dict.fromkeys(mix, 0)
+        for name in sorted(mix, key=lambda name: (name != first, -mix[name], name)):
+            placed[name] = min(mix[name], left)
+            left -= placed[name]
+        if placed not in found:
+            found.append(placed)
+    return found
 
 
 def _made(
     scenario: Scenario, plain: dict[str, Any], rule: _Rule, threshold: Fraction, mix: Mapping[str, int], attackers: int
-) -> tuple[Scenario, Scenario] | None:
-    """The scenarios of a design; None where its parts do not go together."""
+) -> Design:
+    """A design, with the scenarios of its attacks, or why its parts do not go together."""
     nodes = {name: plain["nodes"][name] | {"count": count} for name, count in mix.items()}
     consensus = {key: value for key, value in plain["consensus"].items() if key not in {"quorum", "matching", "result"}}
     consensus |= {"fault_threshold": str(threshold)} | rule.keys
-    other = {key: value for key, value in plain.items() if key not in {"sweep", "platform", "faults"}}
-    other["run"] = plain["run"] | {"engine": "auto"}
-    other |= {"nodes": nodes, "consensus": consensus}
+    other = {key: value for key, value in plain.items() if key not in {"sweep", "platform", "faults", "network"}}
+    other |= {"run": plain["run"] | {"engine": "auto"}, "nodes": nodes, "consensus": consensus}
     slanted = {key: plain["faults"][key] for key in ("shift", "noise") if key in plain["faults"]}
     if rule.kind != "margin":
         slanted.pop("noise", None)
-    make = type(scenario).model_validate
+    make, why = type(scenario).model_validate, ""
+    attacks: tuple[Attack, ...] = ()
     try:
-        placed = {"byzantine": attacked(make(other), attackers)}
-        silent = make(other | {"faults": placed | {"behaviour": "silent"}})
-        return silent, make(other | {"faults": placed | {"behaviour": "collude"} | slanted})
-    except ValidationError:
-        return None
+        attacks = tuple(
+            Attack(
+                make(other | {"faults": {"byzantine": placed, "behaviour": "silent"}}),
+                make(other | {"faults": {"byzantine": placed, "behaviour": "collude"} | slanted}),
+            )
+            for placed in placements(mix, attackers)
+        )
+    except ValidationError as error:
+        problem = problems_of(error)[0]
+        why = f"{problem.path} {problem.message}"
+    return Design(sum(mix.values()), threshold, mix, attackers, rule.kind, rule.parameter, rule.value, attacks, why)
 
 
 def _mixes(scenario: Scenario, nodes: int) -> list[dict[str, int]]:
@@ -165,12 +210,16 @@ def _rules(scenario: Scenario, bounds: Bounds) -> Iterator[_Rule]:
         parameter = "relative" if relative and bounds.values else "absolute"
         for kind, result in (("tolerance", "propose"), ("median", "certify"), ("approximate", "certify")):
             for value in values:
-                yield _Rule(kind, parameter, value, {"matching": {"kind": kind, parameter: value}, "result": result})
+                keys = {"kind": kind, parameter: value}
+                if isinstance(rule, Approximate) and kind == rule.kind:
+                    keys["rounds"] = rule.rounds
+                yield _Rule(kind, parameter, value, {"matching": keys, "result": result})
         return
     written = (
         {} if rule is None or rule.assumed is None else {"matching": rule.model_dump(mode="json", exclude_none=True)}
     )
-    yield _Rule(rule.kind if written and rule else "exact", "", None, written | {"result": "certify"})
+    result = "certify" if isinstance(rule, Margin) else scenario.consensus.result
+    yield _Rule(rule.kind if written and rule else "exact", "", None, written | {"result": result})
     if isinstance(rule, Margin):
         for value in bounds.values or _WIDTHS:
             yield _Rule("margin", "gap", value, {"matching": {"kind": "margin", "gap": value}, "result": "propose"})

@@ -32,7 +32,8 @@ class Within:
     Parameters
     ----------
     attackers
-        Byzantine nodes: a number, or a share such as 25 %; left out, those of the scenario, or what it tolerates.
+        Byzantine nodes: a number, or a share of all nodes such as 25 %; left out, the scenario's share, or what it
+        tolerates.
     nodes
         Numbers of nodes to try, as 4,7,13; left out, 4 to 40.
     thresholds
@@ -46,7 +47,7 @@ class Within:
     thresholds: str | None = None
     values: str | None = None
 
-    def read(self, default: int) -> Bounds:
+    def read(self, default: Fraction) -> Bounds:
         """Read the flags.
 
         Parameters
@@ -60,12 +61,17 @@ class Within:
             One of them is out of range.
         """
         from sim.analysis.designs import NODES, THRESHOLDS, Bounds
+        from sim.base.errors import Problem, ScenarioError
 
         counts = numbers(self.nodes, "--nodes", whole, "whole numbers such as 4,7,13", 1, _NODES_MAX, _LIST_MAX)
         values = numbers(self.values, "--values", float, "numbers such as 0.5,1,2", -1e100, 1e100, _LIST_MAX)
         thresholds: tuple[Fraction, ...] = THRESHOLDS
         if self.thresholds is not None:
-            texts = self.thresholds.split(",")[:_LIST_MAX]
+            texts = self.thresholds.split(",")
+            if len(texts) > _LIST_MAX:
+                raise ScenarioError(
+                    [Problem("", f"must be at most {_LIST_MAX} thresholds", len(texts), "--thresholds")]
+                )
             thresholds = tuple(_share(text, "--thresholds", 0.5) for text in texts)
         attackers: int | Fraction = default
         if self.attackers is not None:
@@ -93,6 +99,7 @@ def advise(
     target: str,
     within: Within | None = None,
     blocks: str | None = None,
+    seed: str | None = None,
     set_: Override = None,
     catalog: str | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
@@ -113,6 +120,8 @@ def advise(
         What is searched.
     blocks
         Blocks to draw at most for a design that has no exact law; left out, 1e6.
+    seed
+        Seed of the random streams, in place of run.seed.
     set_
         Override a field, as PATH=VALUE. May be given several times.
     catalog
@@ -129,10 +138,11 @@ def advise(
         raise ScenarioError([Problem("", f"must be at least {TARGET_MIN:g}, and less than 1", target, "--target")])
     wanted = numbers(blocks, "--blocks", whole, "a whole number of blocks", 1, PRICED_BLOCKS_MAX, 1)
     most = wanted[0] if wanted else BLOCKS
+    overrides = [*(set_ or ()), *([] if seed is None else [f"run.seed={seed}"])]
     rows: list[Advice] = []
     interrupted = False
     try:
-        for row in _judged(scenario, set_ or (), catalog_with(catalog), bar, within or Within(), most):
+        for row in _judged(scenario, overrides, catalog_with(catalog), bar, within or Within(), most):
             rows.append(row)  # noqa: PERF402 -- kept on Ctrl-C
     except KeyboardInterrupt:
         interrupted = True
@@ -150,6 +160,8 @@ def advise(
 def _judged(
     path: str, overrides: Sequence[str], known: Catalog, target: float, within: Within, blocks: int
 ) -> Iterator[Advice]:
+    from fractions import Fraction
+
     from sim.analysis.advise import drawn_up, judgements
     from sim.base.errors import ScenarioError
     from sim.cli.progress import Progress
@@ -157,7 +169,8 @@ def _judged(
 
     scenario = load_scenario(path, overrides, catalog=known)
     given = scenario.node_count - scenario.honest_nodes
-    bounds = within.read(given or scenario.faults_tolerated)
+    tolerated = scenario.consensus.faults_tolerated(scenario.node_count)
+    bounds = within.read(Fraction(given or tolerated, scenario.node_count))
     try:
         made = drawn_up(scenario, bounds)
     except ScenarioError as error:
@@ -178,11 +191,11 @@ def _report(rows: Sequence[Advice], target: float) -> Iterator[str]:
         yield from map(printable, _table(front[:_FRONT_MAX]))
         if len(front) > _FRONT_MAX:
             yield f"and {len(front) - _FRONT_MAX:,} dearer ones (--format json has all)"
-        yield "No other design is at least as cheap and fails, or errs, at most as often."
-    yield ""
-    yield "Why the rest does not:"
-    for line in _reasons(rows):
-        yield printable(line)
+        yield "No other design that was judged is as cheap and fails, or errs, as rarely, wherever attackers sit."
+    if met < len(rows):
+        yield ""
+        yield "Why the rest does not:"
+        yield from map(printable, _reasons(rows))
 
 
 def _table(rows: Sequence[Advice]) -> Iterator[str]:
@@ -210,10 +223,14 @@ def _rule(row: Advice) -> str:
 
 
 def _cost(row: Advice) -> str:
+    if row.cost is None:
+        return "no cost"
     return f"${row.cost:.3g}" if row.unit == "usd" else f"{row.cost:,.4g} {row.unit}"
 
 
-def _chance(probability: float, high: float) -> str:
+def _chance(probability: float | None, high: float | None) -> str:
+    if probability is None or high is None:
+        return "not known"
     return f"< {high:.2g}" if not probability and high else f"{probability:.3g}"
 
 
@@ -224,9 +241,9 @@ def _reasons(rows: Sequence[Advice]) -> Iterator[str]:
         if not row.meets:
             groups.setdefault((row.rule, row.why), []).append(row)
     for (rule, why), members in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]))):
-        best = min(members, key=lambda row: max(row.failure_high, row.wrong_high))
+        best = min(members, key=lambda row: row.worst)
         line = f"{len(members):>5,}  {rule}: {why}"
-        if best.failure_low or best.wrong_low or best.failure_high < 1:
+        if best.failure is not None:
             mix = ", ".join(f"{count} {name}" for name, count in best.mix.items())
             line += (
                 f"; best: failure {_chance(best.failure, best.failure_high)}, wrong result "

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sim.scenario.schema import Scenario
 
+_MACHINES_AT_ONCE = 2_000_000  # nodes of the requests that are drawn together
+
 
 class EndorseDraws:
     """Draws how blocks end.
@@ -48,14 +50,17 @@ class EndorseDraws:
 
     def tally(self, stream: Generator, active: int) -> Blocks:
         """Draw active blocks and tally the votes on each of their requests."""
-        groups, busy = self.sampler.draw_requests(stream, active)
-        ballots = Ballots.of(groups, int(busy.sum()), self.sampler.power, self._nodes)
-        verdict = certify(self.election, ballots.power)
+        busy = self.sampler.busy(stream, active)
         block = np.repeat(np.arange(active), busy)
-        seen = np.zeros((active, len(Outcome)), dtype=np.int64)
-        np.add.at(seen, (block, verdict.outcome), 1)
+        seen, diverged = np.zeros((active, len(Outcome)), dtype=np.int64), np.zeros(active, dtype=np.int64)
+        size = max(1, _MACHINES_AT_ONCE // max(self._honest, 1))
+        for start in range(0, len(block), size):
+            piece = block[start : start + size]
+            groups = self.sampler.draw_requests(stream, len(piece))
+            ballots = Ballots.of(groups, len(piece), self.sampler.power, self._nodes)
+            verdict = certify(self.election, ballots.power)
+            np.add.at(seen, (piece, verdict.outcome), 1)
+            np.add.at(diverged, piece, ballots.diverged(verdict, self._honest))
         seen[:, self._quiet] += self.requests - busy
         outcome = block_outcome(seen)
-        diverged = np.zeros(active, dtype=np.int64)
-        np.add.at(diverged, block, ballots.diverged(verdict, self._honest))
         return Blocks(outcome, np.where(outcome == Outcome.agreed, diverged, 0), seen[:, Outcome.no_quorum])

@@ -138,7 +138,7 @@ class PartitionSampler:
         groups = Groups(everyone, everyone, np.tile(self.counts, (blocks, 1)))
         if self.requests == 1:
             return self._request(stream, groups)
-        busy = self._busy(stream, blocks)
+        busy = self.busy(stream, blocks)
         done: list[Groups] = []
         for turn in range(int(busy.max(initial=0))):
             meets = (busy[groups.block] > turn) & groups.divisible
@@ -150,29 +150,26 @@ class PartitionSampler:
             done.append(groups)
         return Groups.joined(done)
 
-    def draw_requests(self, stream: Generator, blocks: int) -> tuple[Groups, Integers]:
-        """Draw the requests with at least one candidate, each by itself, of blocks that have at least one.
+    def draw_requests(self, stream: Generator, number: int) -> Groups:
+        """Draw requests with at least one candidate, each by itself.
 
         Parameters
         ----------
         stream
             Source of randomness.
-        blocks
-            Number of blocks.
+        number
+            Number of requests.
 
         Returns
         -------
-        groups, busy
-            The groups of each request, whose number stands for a block's, the requests of a block one after the other;
-            and how many requests each block has, shape (blocks,).
+        Groups
+            Of each request, whose number stands for a block's.
         """
-        busy = self._busy(stream, blocks)
-        everyone = np.arange(busy.sum())
-        groups = Groups(everyone, everyone, np.tile(self.counts, (len(everyone), 1)))
-        return self._request(stream, groups), busy
+        everyone = np.arange(number)
+        return self._request(stream, Groups(everyone, everyone, np.tile(self.counts, (number, 1))))
 
-    def _busy(self, stream: Generator, blocks: int) -> Integers:
-        """Number of requests with a candidate in each block, at least one."""
+    def busy(self, stream: Generator, blocks: int) -> Integers:
+        """Number of requests with a candidate in each of the blocks that have one, shape (blocks,)."""
         first = _truncated_geometric(stream, self.request_rate, self.requests, blocks)
         busy: Integers = 1 + stream.binomial(self.requests - first, self.request_rate)
         return busy
