@@ -146,15 +146,18 @@ def advise(
             rows.append(row)  # noqa: PERF402 -- kept on Ctrl-C
     except KeyboardInterrupt:
         interrupted = True
-    rows = with_front(rows)
-    if format == "json":
-        print(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
-    else:
-        print("\n".join(_report(rows, bar)))
+    _print(with_front(rows), bar, format)
     if interrupted:
         print("interrupted; these designs are judged", file=sys.stderr)
         return INTERRUPTED
     return DONE if any(row.meets for row in rows) else MISSED
+
+
+def _print(rows: Sequence[Advice], bar: float, form: Literal["table", "json"]) -> None:
+    if form == "json":
+        print(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
+    else:
+        print("\n".join(_report(rows, bar)))
 
 
 def _judged(

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from sim.cli.flags import number, refuse_unused, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -61,26 +61,40 @@ def plot(
     if any(Path(output).absolute() == Path(file).absolute() for file in files):
         raise ScenarioError([Problem("", "would overwrite what it draws", output, "--output")])
     check_suffix(output)
-    drawn = kind not in {"curve", "heatmap", "stack"}
-    unused = {"--x": x, "--y": y, "--series": series} if drawn else {"--catalog": catalog}
-    refuse_unused(unused, f"--kind {kind}", given=True)
-    if kind != "timeline":
-        refuse_unused({"--chain": chain}, "--kind timeline", given=False)
-    if kind == "curve" or kind == "heatmap" or kind == "stack":  # noqa: PLR1714 -- mypy then knows the kind
-        axes = _sweep(files, kind, x, y, series)
-    else:
-        makers: dict[str, Callable[[Sequence[str], str | None], Axes]] = {
-            "feasibility": _feasibility,
-            "tradeoff": _tradeoff,
-            "price": _price,
-            "survival": _survival,
-            "testing": _testing,
-            "timeline": partial(_timeline, chain=chain),
-        }
-        axes = makers[kind](files, catalog)
+    along = {"--x": x, "--y": y, "--series": series}
+    axes = _swept(files, kind, along, chain, catalog) or _other(files, kind, along, chain, catalog)
     save(axes, Path(output))
     print(f"drew {output}")
     return 0
+
+
+def _swept(
+    files: Sequence[str], kind: Kind, along: Mapping[str, str | None], chain: str | None, catalog: str | None
+) -> Axes | None:
+    """Draw a sweep; None where something else is drawn."""
+    if kind == "curve" or kind == "heatmap" or kind == "stack":  # noqa: PLR1714 -- mypy then knows the kind
+        refuse_unused({"--catalog": catalog}, f"--kind {kind}", given=True)
+        refuse_unused({"--chain": chain}, "--kind timeline", given=False)
+        return _sweep(files, kind, *along.values())
+    return None
+
+
+def _other(
+    files: Sequence[str], kind: Kind, along: Mapping[str, str | None], chain: str | None, catalog: str | None
+) -> Axes:
+    """Draw what is no sweep."""
+    refuse_unused(along, f"--kind {kind}", given=True)
+    if kind != "timeline":
+        refuse_unused({"--chain": chain}, "--kind timeline", given=False)
+    makers: dict[str, Callable[[Sequence[str], str | None], Axes]] = {
+        "feasibility": _feasibility,
+        "tradeoff": _tradeoff,
+        "price": _price,
+        "survival": _survival,
+        "testing": _testing,
+        "timeline": partial(_timeline, chain=chain),
+    }
+    return makers[kind](files, catalog)
 
 
 def _one(files: Sequence[str], what: str) -> str:
