@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 _SAMPLED = 5
 _TRIED = 5  # blocks that are run message by message for an estimate
+_TRIED_OVER_TIME = 1_000  # blocks of each chain
 
 
 def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> None:
@@ -39,13 +40,15 @@ def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> 
     if len(choices) > _SHOWN:
         print(f"... and {len(choices) - _SHOWN:,} more")
     exact = [choice.point for choice in choices if choice.engine == "exact"]
-    simulated = [choice.point for choice in choices if choice.engine == "montecarlo"]
-    timed = [choice.point for choice in choices if choice.engine == "events"]
+    drawn = [choice for choice in choices if choice.engine != "exact"]
+    whole = [choice.engine == "events" or choice.point.scenario.chained for choice in drawn]
+    timed = [choice.point for choice, one in zip(drawn, whole, strict=True) if one]
+    simulated = [choice.point for choice, one in zip(drawn, whole, strict=True) if not one]
     seconds = _mean([_exact_seconds(point) for point in _some(exact)]) * len(exact)
     seconds += _mean([_simulated_seconds(point, stopping) for point in _some(simulated)]) * len(simulated)
     seconds += _mean([_timed_seconds(point, stopping) for point in _some(timed)]) * len(timed)
     simulated += timed
-    blocks = sum(stopping.max_blocks or point.scenario.run.blocks for point in simulated)
+    blocks = sum((stopping.max_blocks or one.scenario.run.blocks) * (one.scenario.run.chains or 1) for one in simulated)
     print(f"{len(choices):,} points: {len(exact):,} exact, {len(simulated):,} simulated (at most {blocks:,} blocks)")
     if simulated and stopping.failures:
         print(f"a simulated point ends at {stopping.failures:,} failing blocks, so most take less")
@@ -69,12 +72,14 @@ def _exact_seconds(point: Point) -> float:
 
 
 def _timed_seconds(point: Point, stopping: Stopping) -> float:
+    """Of a point that is one run: messages, or chains over time."""
     from sim.engines.select import run
 
+    chained = point.scenario.chained
     blocks = stopping.max_blocks or point.scenario.run.blocks
-    tried = min(blocks, _TRIED)
+    tried = min(blocks, _TRIED_OVER_TIME if chained else _TRIED)
     started = time.perf_counter()
-    run(point.scenario, engine="events", blocks=tried)
+    run(point.scenario, engine="montecarlo" if chained else "events", blocks=tried)
     return (time.perf_counter() - started) * blocks / tried
 
 

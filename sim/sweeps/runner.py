@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sim.base.errors import EngineError, SplitquorumError
+from sim.base.errors import EngineError, Problem, ScenarioError, SplitquorumError
 from sim.base.text import shown
 from sim.engines.result import Estimate, Result, counted_result
 from sim.engines.select import choose
@@ -181,6 +181,9 @@ class Runner:
         KeyboardInterrupt
             Ctrl-C; what was finished is kept.
         """
+        if self.stopping.failures is not None and any(choice.point.scenario.chained for choice in chosen):
+            message = "does not go with chains over time, whose blocks depend on one another (recovery, on_failure)"
+            raise ScenarioError([Problem("", message, where="--max-failures, --relative-error")])
         tasks = self.store.register([choice.point for choice in chosen], [choice.engine for choice in chosen])
         todo = dict(zip(tasks, chosen, strict=True))
         self._total = len(todo)

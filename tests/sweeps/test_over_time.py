@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim import run, sweep
+from sim.cli import execute
 
 
 def swept(folder: Path, values: list[float], run_block: dict[str, object]) -> Path:
@@ -49,3 +50,12 @@ def test_longer_chains_are_another_answer(tmp_path: Path) -> None:
         assert rows[0].result is not None
         kept.append(rows[0].result.blocks)
     assert kept == [1_500, 15_000]
+
+
+def test_a_number_of_failures_ends_no_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = swept(tmp_path, [20], {"blocks": 500, "chains": 3, "engine": "montecarlo"})
+    command = ["sweep", str(path), "--store", str(tmp_path / "s.db"), "--workers", "1"]
+    assert execute([*command, "--max-failures", "3"]) == 2
+    assert "--max-failures, --relative-error: does not go with chains over time" in capsys.readouterr().err
+    assert execute([*command, "--dry-run"]) == 0
+    assert "1 points: 0 exact, 1 simulated (at most 1,500 blocks)" in capsys.readouterr().out
