@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
+from sim.base.text import has_control_characters
 from sim.engines.result import Result
 
 if TYPE_CHECKING:
@@ -88,9 +89,13 @@ def read_over_time(path: str | PathLike[str]) -> Result:
         plain = json.loads(_read(path))
         plain = {key: value for key, value in plain.items() if key not in {"cost", "filled_in"}}
         result = Result.from_dict(plain)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise ScenarioError([Problem("", message, where=name)]) from None
-    if result.over_time is None or not all(map(_sensible, (result.scenario, result.block_failure.probability))):
+    if (
+        has_control_characters(result.scenario)
+        or result.over_time is None
+        or not all(map(_sensible, (result.scenario, result.block_failure.probability)))
+    ):
         raise ScenarioError([Problem("", message, where=name)])
     return result
 

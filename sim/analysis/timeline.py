@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim.base.errors import Problem, ScenarioError
+from sim.base.text import has_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def read_timeline(path: str | PathLike[str], chain: int = 0) -> Timeline:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StopIteration):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, StopIteration):
         message = "is no trace of chains over time, as sim run --trace writes it"
         raise ScenarioError([Problem("", message, where=name)]) from None
 
@@ -92,6 +93,8 @@ def _read(lines: Iterator[dict[str, Any]], chain: int, name: str) -> Timeline:
         raise ScenarioError([Problem("", f"has {int(head['chains']):,} chains, from 0 on", chain, name)])
     if not 0 <= machines <= MACHINES_MAX:
         raise ValueError("too many machines")
+    if has_control_characters(str(head["name"])):
+        raise ValueError("a name that cannot be shown")
     timeline, since = Timeline(str(head["name"]), machines), dict[int, int]()
     for line in lines:
         if line["chain"] != chain:

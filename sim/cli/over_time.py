@@ -34,23 +34,35 @@ def over_time_lines(measures: ChainMeasures, scenario: Scenario) -> Iterator[tup
     away, exact = measures.nodes_away, measures.chains is None
     interval = "exact" if exact else f"{away.low:.3g} to {away.high:.3g}"
     yield "nodes away", f"{away.mean:.4g} in a slot ({interval}), {_at_most(away.distribution)}"
-    yield "available", f"{100 * measures.availability:.4g} % of the slots that {_chains(measures, scenario)}"
-    first = "none seen" if measures.blocks_to_failure is None else f"after {measures.blocks_to_failure:,.5g} blocks"
-    yield "first failure", f"{first}, in the mean"
+    if measures.availability is not None:
+        yield "available", f"{100 * measures.availability:.4g} % of the slots that {_chains(measures, scenario)}"
+    yield "first failure", _after(measures.blocks_to_failure, exact=exact)
     if measures.longest_stall:
         yield "longest stall", f"{measures.longest_stall:,} slots"
     if measures.retries_per_block:
         yield "retries", f"{measures.retries_per_block:.4g} a block"
     if scenario.after_failure != "skip":
-        halt = measures.blocks_to_halt
-        yield "halt", "none seen" if halt is None else f"after {halt:,.5g} blocks, in the mean"
+        halted = sum(measures.halts.values())
+        among = "" if exact or halted == measures.chains else f" ({halted:,} of {measures.chains:,} chains)"
+        yield "halt", _after(measures.blocks_to_halt, exact=exact, all_of_them=not among) + among
     for cause, number in measures.halts.items():
         yield "", f"{number:,} by {cause}: {_MEANING[cause]}"
-    tests = [(blocks, share) for blocks, share in measures.looked_deterministic if str(blocks).strip("0") == "1"]
-    told = ", ".join(f"{blocks:,} {100 * share:.3g} %" for blocks, share in tests if blocks > 1 and share > _UNLIKELY)
-    yield "tests", f"chance that a test of so many blocks sees nothing: {told or 'none'}"
+    if measures.looked_deterministic:
+        yield "tests", f"chance that a test of so many blocks sees nothing: {_tests(measures)}"
     if scenario.recovery:
         yield "recovery", f"{settings_of(scenario.recovery)}; on failure: {scenario.after_failure}"
+
+
+def _tests(measures: ChainMeasures) -> str:
+    tests = [(blocks, share) for blocks, share in measures.looked_deterministic if str(blocks).strip("0") == "1"]
+    told = ", ".join(f"{blocks:,} {100 * share:.3g} %" for blocks, share in tests if blocks > 1 and share > _UNLIKELY)
+    return told or "none"
+
+
+def _after(blocks: float | None, *, exact: bool, all_of_them: bool = True) -> str:
+    if blocks is None:
+        return "never" if exact else "none seen"
+    return f"after {blocks:,.5g} blocks, in the mean" if all_of_them else f"once in {blocks:,.5g} blocks that were run"
 
 
 def _chains(measures: ChainMeasures, scenario: Scenario) -> str:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 def settings_of(part: FrozenModel) -> str:
     """Keys and values of what is set."""
-    given = part.model_dump(exclude_none=True)
-    return printable(
-        ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in given.items())
-    )
+    return printable(", ".join(_shown(key, value) for key, value in part.model_dump(exclude_none=True).items()))
+
+
+def _shown(key: str, value: object) -> str:
+    if value is True:
+        return key
+    return f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"

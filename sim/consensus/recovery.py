@@ -37,7 +37,8 @@ class Recovery(FrozenModel):
     sigma: Annotated[float, Field(gt=0, le=10)] | None = None
     """Standard deviation of the logarithm, for `law: lognormal`; left out, 1."""
     every: Annotated[int, Field(ge=1, le=SLOTS_MAX)] | None = None
-    """Until the next checkpoint: it is back after the block whose height is a multiple of this."""
+    """Until the next checkpoint: it is back after the block whose height is a multiple of this, at once if it diverged
+    in that block."""
     never: bool | None = None
     """For ever."""
 

@@ -31,14 +31,15 @@ class ChainMeasures:
     nodes_away
         Honest nodes that are away in a slot.
     availability
-        Share of all slots in which a chain committed a block; those after a halt count as lost.
+        Share of all slots in which a chain committed a block; those after a halt count as lost. None where it is not
+        computed.
     retries_per_block
         Mean number of further attempts at a block; None where it is not computed.
     blocks_to_failure, blocks_to_halt
-        Mean number of blocks until the first that fails, and until the chain halts: slots run, by the number of chains
-        in which it happened; None where it did in none.
+        Mean number of blocks until the first that fails, and until the chain halts. Where it was simulated, slots run
+        by the number of chains in which it happened, which is the mean if it did in all; None where it did in none.
     longest_stall
-        Most slots in a row without a block, in any chain; None where it is not computed.
+        Most slots in a row in which no block was committed, in any chain; None where it is not computed.
     halts
         Chains that halted, by cause.
     still_running
@@ -49,7 +50,7 @@ class ChainMeasures:
 
     chains: int | None
     nodes_away: Away
-    availability: float
+    availability: float | None
     retries_per_block: float | None
     blocks_to_failure: float | None
     blocks_to_halt: float | None

@@ -151,9 +151,10 @@ def _message_by_message(
 def _chain_by_chain(
     scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | None
 ) -> Result:
-    def told(counts: ChainCounts) -> None:
-        if progress:
-            progress(Counts(counts.task, sum(counts.outcomes), counts.outcomes))
+    def told(counts: ChainCounts, slots: int) -> None:
+        if progress:  # a chain that has halted is done with all of its blocks
+            done = counts.chains * counts.blocks + slots
+            progress(Counts(counts.task, done, (done, 0, 0, 0)))
 
     try:
         return replace(run_chains(scenario, told, trace), engine_reason=reason)

@@ -40,7 +40,7 @@ def timeline(chain: Timeline, axes: Axes | None = None) -> Axes:
     ScenarioError
         It has more than a picture can show, or places out of range.
     """
-    places = [place for stretch in chain.away for place in stretch] + [slot for slot, _ in chain.failures]
+    places = [place for stretch in [*chain.away, *chain.failures] for place in stretch]
     if len(places) > _STRETCHES_MAX or not all(0 <= place <= 10**15 for place in [*places, chain.slots]):
         raise refuse(f"the trace of {shown(chain.name)} has more than a picture can show, or slots out of range")
     axes = axes or new_axes()[0]
@@ -147,6 +147,8 @@ def _points(results: Sequence[Result], key: str) -> list[tuple[Result, tuple[tup
     found = []
     for result in results:
         points = getattr(result.over_time, key, ())
+        if key == "looked_deterministic" and not points:
+            raise refuse(f"scenario {shown(result.scenario)} does not tell what tests see")
         if len(points) > _POINTS_MAX or not all(0 <= share <= 1 and 0 <= blocks <= 10**15 for blocks, share in points):
             raise refuse(f"scenario {shown(result.scenario)} has shares out of range")
         found.append((result, points))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,9 @@ def test_the_commands_draw_runs_and_refuse_other_files(tmp_path: Path, capsys: p
     plain.write_text(json.dumps(run(load_scenario(FOLDER.parent / "ninety_nine_ninety_nine.yaml")).to_dict()))
     hostile = json.loads(saved.read_text())
     hostile["over_time"]["still_running"] = [[0, 7.0]]
-    for text in ("{", "[]", "3", '{"over_time": 1}', plain.read_text(), json.dumps(hostile), "[" * 100_000):
+    endless = json.loads(saved.read_text())
+    endless["over_time"]["still_running"] = [[math.inf, 0.5]]
+    for text in ("{", "[]", "3", '{"over_time": 1}', plain.read_text(), json.dumps(hostile), json.dumps(endless)):
         saved.write_text(text)
         assert execute(["plot", str(saved), "--kind", "survival", "-o", str(tmp_path / "x.svg")]) == 2
         told = capsys.readouterr().err.strip()
@@ -103,8 +106,17 @@ def test_a_timeline_has_all_that_a_trace_tells(tmp_path: Path, capsys: pytest.Ca
         assert execute(["plot", str(trace), "--kind", "timeline", "-o", str(picture), *arguments]) == 2
         assert told in capsys.readouterr().err
     first = trace.read_text().splitlines()[0]
+    endless, long = first.replace('"machines":13', '"machines":Infinity'), '{"chain":0,"slot":Infinity,"event":"end"}'
     back = '{"chain":0,"slot":1,"event":"return","machines":[5]}'
-    for text in ("", "{}", first + "\n{", first.replace("montecarlo", "events"), f"{first}\n{back}"):
+    for text in (
+        "",
+        "{}",
+        first + "\n{",
+        first.replace("montecarlo", "events"),
+        f"{first}\n{back}",
+        endless,
+        f"{first}\n{long}",
+    ):
         trace.write_text(text)
         assert execute(["plot", str(trace), "--kind", "timeline", "-o", str(picture)]) == 2
         assert "is no trace of chains over time" in capsys.readouterr().err

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 ENGINE = "montecarlo"
 _LEADERS = 3  # a stream within a cell, beside contents, attempts and durations
+SLOTS_MAX = 1e9
+"""Slots in which nodes deviate that are walked through at most: an hour."""
 _FIRST, _LARGEST = 32, 16_384  # slots drawn at once
 
 
@@ -74,8 +76,10 @@ class Chains:
         """Slots of a batch."""
         return max(1, -(-self.blocks * self.chains // max(BATCHES_MIN, self.chains)))
 
-    def walk(self, chain: int, tell: Callable[..., None] | None = None) -> Walk:
-        """Let a chain run to its end; tell what happens."""
+    def walk(
+        self, chain: int, tell: Callable[..., None] | None = None, beat: Callable[[Walk], None] | None = None
+    ) -> Walk:
+        """Let a chain run to its end; tell what happens, and show it from time to time."""
         stream = cell_stream(self._key, chain, CONTENTS)
         later = cell_stream(self._key, chain, POSITIONS)
         lengths = cell_stream(self._key, chain, BY_NODE)
@@ -101,6 +105,8 @@ class Chains:
                 if walk.over:
                     break
             number = min(2 * number, _LARGEST)
+            if beat:
+                beat(walk)
         return walk
 
 
@@ -146,7 +152,7 @@ class _Stretch:
 
 def run_chains(
     scenario: Scenario,
-    progress: Callable[[ChainCounts], None] | None = None,
+    progress: Callable[[ChainCounts, int], None] | None = None,
     trace: str | PathLike[str] | None = None,
 ) -> Result:
     """Simulate the chains of a scenario for which `refusal` is None.
@@ -156,7 +162,7 @@ def run_chains(
     scenario
         A validated scenario that is chained.
     progress
-        Called with the counts after every chain.
+        Called with the counts, and slots of a chain that still runs, every now and then.
     trace
         A file to which slots in which something happens are written, as JSON Lines.
 
@@ -174,12 +180,13 @@ def run_chains(
                 write_header(stream, scenario, ENGINE, chains=simulation.chains, machines=machines)
             for chain in range(simulation.chains):
                 tell = partial(write_line, stream, chain=chain) if stream else None
-                walk = simulation.walk(chain, tell)
+                beat = (lambda walk: progress(counts, walk.slot)) if progress else None
+                walk = simulation.walk(chain, tell, beat)
                 counts.take(walk)
                 if tell:
                     tell(slot=walk.slot, event="end")
                 if progress:
-                    progress(counts)
+                    progress(counts, 0)
     except KeyboardInterrupt:
         raise Stopped(chain_result(scenario, counts) if counts.chains else None) from None
     return chain_result(scenario, counts)
@@ -198,6 +205,12 @@ def refusal(scenario: Scenario) -> str | None:
     return next(_obstacles(scenario), None)
 
 
+def _eventful(scenario: Scenario) -> float:
+    """Slots in which somebody may deviate, of all chains."""
+    simulation = Chains(scenario)
+    return simulation.blocks * simulation.chains * simulation.sampler.block_rate
+
+
 def _obstacles(scenario: Scenario) -> Iterator[str]:
     if scenario.recorded:
         yield "recorded answers are the same in every block, so there is nothing to draw"
@@ -212,5 +225,9 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         yield "with leaders, chains over time are known for nodes with noise of their own"
     if scenario.numeric or scenario.consensus.tolerant:
         yield "chains over time are known for answers that are compared as they are"
+    if scenario.after_failure == "retry" and election.boost and not election.unbreakable:
+        yield "a retry is known where Byzantine votes do not decide"
+    if scenario.after_failure == "skip" and (slots := _eventful(scenario)) > SLOTS_MAX:
+        yield f"it would walk through {slots:.2g} slots in which nodes deviate (at most {SLOTS_MAX:.0e}): fewer blocks"
     if scenario.after_failure == "retry" and (scenario.points > 1 or scenario.consensus.equivalent):
         yield "a retry meets the same hardness, which is known for one decision point a block, compared as it is"

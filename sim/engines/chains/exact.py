@@ -3,16 +3,20 @@
 One group of nodes with noise of their own, of which s = h - a are active when a are away. The one-block law started at
 s nodes gives the size G of the group that is certified: then s - G nodes diverge, and each of those that were away is
 back with probability 1/R (geometric recovery). In a slot that fails nobody diverges.
+
+What it tells is that of a chain that has run for long, or until it halts, whatever `run.blocks`; only availability, and
+what is told by number of blocks, start with everybody there.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.consensus.appeal import Appeal
+from sim.consensus.appeal import ROUNDS_MAX, Appeal
 from sim.consensus.tally import BOOSTED, Outcome
 from sim.engines import appeal_exact
 from sim.engines.over_time import LENGTHS, Away, ChainMeasures
@@ -41,16 +45,18 @@ def obstacle(scenario: Scenario) -> str | None:
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
-    recovery, units = scenario.recovery, scenario.population.units
+    units = scenario.population.units
     if scenario.after_failure == "retry":
-        if recovery is not None:
+        if scenario.recovery is not None:
             yield "retries and recovery together are simulated"
-        yield from filter(None, [appeal_exact.obstacle(_with_appeals(scenario))] if scenario.points == 1 else ["a"])
+        if scenario.retries > ROUNDS_MAX:
+            yield f"it counts at most {ROUNDS_MAX} retries"
+        elif scenario.points > 1:
+            yield "a retry meets the same hardness, which is known for one decision point a block"
+        elif (why := appeal_exact.obstacle(_with_appeals(scenario))) is not None:
+            yield why
         return
-    if recovery is not None and recovery.law != "geometric" and not recovery.never:
-        yield "recovery has a memory (it is neither geometric nor never)"
-    if recovery is not None and recovery.never and scenario.after_failure == "skip":
-        yield "nodes that never come back leave a chain that skips failures in no steady state"
+    yield from _memory(scenario)
     one = len(units) == 1 and units[0].power == units[0].nodes == 1 and not units[0].shared_noise
     if not one or units[0].count > NODES_MAX:
         yield f"it knows one group of at most {NODES_MAX} like nodes with noise of their own"
@@ -61,6 +67,15 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     election = scenario.election
     if election.byzantine and (election.behaviour in BOOSTED or election.byzantine >= election.quorum):
         yield "Byzantine nodes take part in the decision"
+
+
+def _memory(scenario: Scenario) -> Iterator[str]:
+    """Yield why the number of nodes away is no Markov chain with an end or a steady state."""
+    recovery = scenario.recovery
+    if recovery is not None and recovery.law != "geometric" and not recovery.never:
+        yield "recovery has a memory (it is neither geometric nor never)"
+    if recovery is not None and recovery.never and scenario.after_failure == "skip":
+        yield "nodes that never come back leave a chain that skips failures in no steady state"
 
 
 def _with_appeals(scenario: Scenario) -> Scenario:
@@ -123,19 +138,17 @@ def transitions(law: OneBlock, back: float) -> tuple[Floats, Floats]:
 def run_chain(scenario: Scenario) -> Result:
     """Answer a chained scenario for which `obstacle` is None."""
     if scenario.after_failure == "retry":
-        return replace(appeal_exact.run_with_appeals(_with_appeals(scenario)), scenario_id=scenario.scenario_id)
+        return _with_retries(scenario)
     law, recovery = one_block(scenario), scenario.recovery
     if recovery is None:  # nobody is ever away
         agreed, failed = np.array([[law.agreed[-1].sum()]]), law.lost[-1:, None]
     else:
         agreed, failed = transitions(law, 0.0 if recovery.never else 1 / (recovery.mean_blocks or 1.0))
-    start = np.eye(len(agreed))[0]
-    until = np.linalg.solve((np.eye(len(start)) - agreed).T, start)  # expected visits before the first failure
-    to_failure = float(until.sum())
+    visits, to_failure = _until_failure(agreed, failed.sum(axis=1))
     skips = scenario.after_failure == "skip"
-    visits = _steady(agreed + failed) if skips else until / to_failure
-    failure = float(visits @ law.lost[::-1][: len(visits)]) if skips else 1 / to_failure
-    numbers = np.arange(len(start))
+    visits = _steady(agreed + failed) if skips else visits
+    failure = float(visits @ law.lost[::-1][: len(visits)])
+    numbers = np.arange(len(visits))
     active = len(law.lost) - 1 - numbers
     certified = np.arange(len(law.lost))
     diverged = float(visits @ (law.agreed[active] * (active[:, None] - certified)).sum(axis=1))
@@ -146,7 +159,7 @@ def run_chain(scenario: Scenario) -> Result:
     over_time = ChainMeasures(
         chains=None,
         nodes_away=Away(mean, mean, mean, tuple(visits.tolist())),
-        availability=1 - failure if skips else min(to_failure / scenario.run.blocks, 1.0),
+        availability=1 - failure if skips else _committed(agreed, scenario.run.blocks) / scenario.run.blocks,
         retries_per_block=0.0,
         blocks_to_failure=to_failure,
         blocks_to_halt=None if skips else to_failure,
@@ -156,6 +169,51 @@ def run_chain(scenario: Scenario) -> Result:
         looked_deterministic=tuple((n, untouched**n) for n in lengths),
     )
     return replace(result, over_time=over_time)
+
+
+def _with_retries(scenario: Scenario) -> Result:
+    """Independent blocks, each tried again: appeals to all nodes, the last of which a chain does not outlive."""
+    result = appeal_exact.run_with_appeals(_with_appeals(scenario))
+    failure, attempts = result.block_failure.probability, result.attempts_per_block
+    halt = 1 / failure if failure else None
+    lengths = [length for length in LENGTHS if length <= scenario.run.blocks]
+    over_time = ChainMeasures(
+        chains=None,
+        nodes_away=Away(0.0, 0.0, 0.0, (1.0,)),
+        availability=None,
+        retries_per_block=attempts.mean - 1 if attempts else 0.0,
+        blocks_to_failure=halt,
+        blocks_to_halt=halt,
+        longest_stall=None,
+        halts={},
+        still_running=tuple((n, math.exp(n * math.log1p(-min(failure, 1 - 1e-16)))) for n in lengths),
+        looked_deterministic=(),
+    )
+    return replace(result, scenario_id=scenario.scenario_id, attempts_per_block=None, over_time=over_time)
+
+
+def _until_failure(agreed: Floats, leak: Floats) -> tuple[Floats, float | None]:
+    """Share of the slots before the first failure with each number away, and their mean number; None: it never comes.
+
+    A chain that starts anew after each failure has a steady state, which elimination finds without subtractions.
+    """
+    size = len(agreed)
+    renewed = np.zeros((size + 1, size + 1))
+    renewed[:size, :size], renewed[:size, size], renewed[size, 0] = agreed, leak, 1.0
+    law = _steady(renewed)
+    before = law[:size].sum()
+    return law[:size] / before, float(before / law[size]) if law[size] > 0 else None
+
+
+def _committed(agreed: Floats, slots: int) -> float:
+    """Mean number of blocks that are committed in so many slots, by doubling."""
+    power, total = np.eye(len(agreed)), np.zeros_like(agreed)  # A^k, and A + ... + A^k
+    for bit in f"{slots:b}":
+        total, power = total + power @ total, power @ power
+        if bit == "1":
+            power = power @ agreed
+            total = total + power
+    return float(total[0].sum())
 
 
 def _steady(chain: Floats) -> Floats:

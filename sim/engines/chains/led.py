@@ -32,6 +32,7 @@ class LedWalk(Walk):
         super().__init__(*arguments)
         self.uniform = uniform
         self.votes = self.rules.election.votes
+        self._whole: list[int] = []  # groups of the honest leaders of a block, with those who are away
 
     def quiet(self, blocks: int) -> None:
         """Walk through blocks in which nobody deviates: in one stride where the first leader is a good one."""
@@ -59,6 +60,7 @@ class LedWalk(Walk):
     def _attempts(self, groups: Sequence[int], *, bad_first: bool) -> None:
         """Let one leader after another try; the first is known to be a bad one, or is like any other."""
         tries = 1 + self.rules.max_retries if self.rules.on_failure == "next_leader" else 1
+        self._whole.clear()
         led, hostile = 0, 0  # machines, and Byzantine nodes, that have led
         for attempt in range(min(tries, self.votes)):
             machine = self._leader(led, hostile, bad=bad_first and not attempt)
@@ -67,11 +69,8 @@ class LedWalk(Walk):
                 hostile += 1
             else:
                 led |= machine
-                group = (
-                    next((one for one in groups if one & machine), machine) & self._active
-                    if machine & ~self.away
-                    else 0
-                )
+                self._whole.append(self._group_of(machine, groups))
+                group = 0 if machine & self.away else self._whole[-1] & self._active
             if group.bit_count() >= self.rules.election.quorum:
                 self._stride(self.slot + 1, AGREED, self._active & ~group)
                 return
@@ -84,10 +83,12 @@ class LedWalk(Walk):
             self._halt(NO_QUORUM, groups)
 
     def _group_of(self, machine: int, groups: Sequence[int]) -> int:
-        """Active machines that computed what a leader did; none where it is away."""
-        if machine & self.away:
-            return 0
-        return next((group for group in groups if group & machine), machine) & self._active
+        """Machines that computed what a leader did."""
+        return next((group for group in groups if group & machine), machine)
+
+    def _passes_alone(self, groups: Sequence[int]) -> bool:  # noqa: ARG002 -- what counts is who led
+        """Whether one of those who led would have passed with nobody away."""
+        return any(group.bit_count() >= self.rules.election.quorum for group in self._whole)
 
     def _leader(self, led: int, hostile: int, *, bad: bool) -> int | None:
         """A node that has not led, None for a Byzantine one; where it is bad, one that is away or Byzantine."""

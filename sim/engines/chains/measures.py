@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BATCHES_MIN = 32
-_NORMAL = 1.959963984540054  # of 95 %
+_BATCHES_TOLD = 3  # below, batches tell nothing of how far a mean is off
 _SLOTS, _OUTCOMES, _RETRIES, _DIVERGED, _AWAY = 0, slice(1, 5), 5, 6, 7
 _COLUMNS = 8
 _BLOCKS = [(column, 1) for column in range(1, 5)]
@@ -132,8 +132,12 @@ class ChainCounts:
             return 0.0, 0.0
         ratio = float(above @ sums) / total
         residual = above - ratio * below
-        spread = max(float(residual @ products @ residual), 0.0) * self.batches / max(self.batches - 1, 1)
-        return ratio, _NORMAL * math.sqrt(spread) / total
+        if self.batches < _BATCHES_TOLD:
+            return ratio, math.inf
+        from scipy.special import stdtrit
+
+        spread = max(float(residual @ products @ residual), 0.0) * self.batches / (self.batches - 1)
+        return ratio, float(stdtrit(self.batches - 1, 0.975)) * math.sqrt(spread) / total
 
     def share(self, columns: Iterable[int]) -> Estimate:
         """Share of blocks that end in some ways."""
@@ -143,10 +147,12 @@ class ChainCounts:
         low, high = clopper_pearson(count, blocks)
         return Estimate(ratio, max(min(low, ratio - half), 0.0), min(max(high, ratio + half), 1.0), count)
 
-    def mean(self, column: int) -> Mean:
-        """Mean of a number in a slot."""
-        ratio, half = self.ratio([(column, 1)], [(_SLOTS, 1)])
-        return Mean(ratio, max(ratio - half, 0.0), ratio + half)
+    def mean(self, column: int, per: Iterable[tuple[int, int]], largest: int) -> Mean:
+        """Mean of a number, at most `largest`, in a slot or a block."""
+        ratio, half = self.ratio([(column, 1)], per)
+        if not self.sums[column] and self.batches >= _BATCHES_TOLD:  # none seen: as if all or nothing
+            return Mean(0.0, 0.0, largest * clopper_pearson(0, self.slots)[1])
+        return Mean(ratio, max(ratio - half, 0.0), min(ratio + half, float(largest)))
 
 
 def chain_result(scenario: Scenario, counts: ChainCounts) -> Result:
@@ -158,14 +164,14 @@ def chain_result(scenario: Scenario, counts: ChainCounts) -> Result:
         blocks=sum(counts.outcomes),
         outcomes={name: counts.share([column]) for name, column in columns.items()},
         block_failure=counts.share([column for name, column in columns.items() if name != "agreed"]),
-        diverged_per_block=counts.mean(_DIVERGED),
-        over_time=measures(counts),
+        diverged_per_block=counts.mean(_DIVERGED, _BLOCKS, scenario.honest_nodes),
+        over_time=measures(counts, scenario),
     )
 
 
-def measures(counts: ChainCounts) -> ChainMeasures:
+def measures(counts: ChainCounts, scenario: Scenario) -> ChainMeasures:
     """Work out the measures of chains that were simulated."""
-    away = counts.mean(_AWAY)
+    away = counts.mean(_AWAY, [(_SLOTS, 1)], scenario.honest_nodes)
     total = max(counts.slots, 1)
     most = max(counts.away, default=0)
     halted = sum(counts.halts.values())
@@ -182,7 +188,7 @@ def measures(counts: ChainCounts) -> ChainMeasures:
         blocks_to_halt=counts.slots / halted if halted else None,
         longest_stall=max(counts.longest_stalls, default=0),
         halts=dict(sorted(counts.halts.items())),
-        still_running=_survival(counts),
+        still_running=() if scenario.after_failure == "skip" else _survival(counts),
         looked_deterministic=_tests(counts),
     )
 
@@ -196,8 +202,9 @@ def _exposure(counts: ChainCounts) -> int:
 def _survival(counts: ChainCounts) -> tuple[tuple[int, float], ...]:
     """Slots and share of chains that still run after them, where that changes; at most a hundred points."""
     halts = sorted(slots for slots, halted in counts.ends if halted)
-    chosen = sorted({round(k * (len(halts) - 1) / 99) for k in range(100)}) if halts else []
-    points = [(halts[index], 1 - (index + 1) / counts.chains) for index in chosen]
+    known = {slots: 1 - (index + 1) / counts.chains for index, slots in enumerate(halts)}  # of equals, the last
+    every = max(1, -(-len(known) // 100))
+    points = list(known.items())[::-1][::every][::-1]
     end = (counts.blocks, 1 - len(halts) / max(counts.chains, 1))
     return ((0, 1.0), *points, *([] if points and points[-1][0] == counts.blocks else [end]))
 

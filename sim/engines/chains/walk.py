@@ -159,6 +159,7 @@ class Walk:
         self.stall = self.longest_stall = 0
         self._returns: list[tuple[int, int]] = []
         self._quiet: dict[int, int] = {}
+        self._missing = 0  # who was away in the last slot
         self._waiting = 0  # for the next checkpoint
         self._every = rules.recovery.every if rules.recovery else None
 
@@ -171,9 +172,14 @@ class Walk:
         """Walk through blocks in which nobody deviates."""
         while blocks and not self.over:
             outcome, before = self._quiet_outcome(), self.slot
+            if outcome == WRONG and self.rules.recovery:  # everybody else diverges from it
+                self.eventful([self.machines.everyone], 0)
+                blocks -= 1
+                continue
             until = min(self.slot + blocks, self.horizon)
-            limit = self._next_change(until) if outcome == AGREED else self._next_return(until)
-            if outcome != AGREED and self.rules.on_failure != "skip":
+            commits = outcome in {AGREED, WRONG}
+            limit = self._next_change(until) if commits else self._next_return(until)
+            if not commits and self.rules.on_failure != "skip":
                 limit = self.slot + 1
             self._stride(limit, outcome)
             blocks -= self.slot - before
@@ -220,6 +226,8 @@ class Walk:
 
     def _tries_again(self, outcome: int) -> None:
         """The last slot is followed by another attempt at its block: it was no block of its own."""
+        if self.first_failure == self.slot - 1:
+            self.first_failure = None  # the block may pass yet
         last = self.records[(self.slot - 1) // self.batch]
         last.outcomes[outcome] -= 1
         last.retries += 1
@@ -234,10 +242,13 @@ class Walk:
             return "fork"
         election = self.rules.election
         silent = election.byzantine if election.behaviour == "silent" else 0
-        if self.machines.power(self.away) + silent > self.rules.tolerated:
+        if self.machines.power(self._missing) + silent > self.rules.tolerated:
             return "budget"
-        alone = certified(self.rules.election, self.machines, groups, self.machines.everyone)
-        return "spent" if alone.outcome == AGREED else "split"
+        return "spent" if self._missing and self._passes_alone(groups) else "split"
+
+    def _passes_alone(self, groups: Sequence[int]) -> bool:
+        """Whether the answers would have passed with nobody away."""
+        return certified(self.rules.election, self.machines, groups, self.machines.everyone).outcome == AGREED
 
     def _next_return(self, until: int) -> int:
         return min(until, self._returns[0][0]) if self._returns else until
@@ -263,7 +274,8 @@ class Walk:
             self._count(outcome, step)
             self.slot += step
         if lost:
-            self._diverge(lost, record)
+            self._diverge(lost, record, outcome)
+        self._missing = self.away
         self._come_back(outcome)
 
     def _count(self, outcome: int, step: int) -> None:
@@ -276,11 +288,15 @@ class Walk:
             self.tell(slot=self.slot, event="fail", slots=step, outcome=_NAMES[outcome])
         if self.first_failure is None:
             self.first_failure = self.slot
+        if outcome == WRONG:
+            self.stall = 0
+            return
         self.stall += step
         self.longest_stall = max(self.longest_stall, self.stall)
 
-    def _diverge(self, lost: int, record: Record) -> None:
-        record.diverged += self.machines.nodes(lost)
+    def _diverge(self, lost: int, record: Record, outcome: int) -> None:
+        if outcome == AGREED:  # as everywhere, failed blocks count 0
+            record.diverged += self.machines.nodes(lost)
         if self.first_divergence is None:
             self.first_divergence = self.slot - 1
         if self.tell:

@@ -330,3 +330,83 @@ def test_what_is_not_known_over_time_is_told() -> None:
             run(chain(NEAR_TIE, **keys), engine="exact")
     with pytest.raises(EngineError, match="do not depend on those before them"):
         run(chain(NEAR_TIE, recovery=GEOMETRIC), engine="events")
+
+
+def test_rare_failures_keep_their_digits() -> None:
+    """To first order a chain of nodes that are hardly ever away fails as often as its blocks do."""
+    for rate in (1e-7, 1e-9, 1e-12):
+        law = {"difficulty": "independent", "rate": rate}
+        halting = run(chain(law, recovery={"law": "geometric", "mean_blocks": 1}), engine="exact")
+        alone = run(chain(law), engine="exact").block_failure.probability
+        assert halting.over_time is not None
+        assert halting.over_time.blocks_to_halt is not None
+        assert halting.block_failure.probability == pytest.approx(1 / halting.over_time.blocks_to_halt, rel=1e-9)
+        assert alone <= halting.block_failure.probability < 100 * alone
+        skipping = run(chain(law, recovery={"law": "geometric", "mean_blocks": 1}, on_failure="skip"), engine="exact")
+        assert skipping.block_failure.probability == pytest.approx(halting.block_failure.probability, rel=1e-4)
+    never = run(chain(INDEPENDENT, 1, recovery=GEOMETRIC), engine="exact")
+    assert never.over_time is not None
+    assert never.over_time.blocks_to_failure is None
+    assert never.block_failure.probability == 0
+
+
+def test_availability_counts_the_blocks_of_all_slots() -> None:
+    scenario = chain(INDEPENDENT, blocks=100, chains=4_000, recovery=GEOMETRIC)
+    exact, drawn = run(scenario).over_time, run(scenario, engine="montecarlo").over_time
+    assert exact is not None
+    assert drawn is not None
+    assert drawn.availability == pytest.approx(exact.availability, abs=0.015)
+
+
+def test_many_retries_are_simulated_and_few_are_told_as_chains() -> None:
+    many = run(chain(NEAR_TIE | {"rate": 0.05}, on_failure="retry", max_retries=30), blocks=300)
+    assert many.engine == "montecarlo"
+    few = run(chain(NEAR_TIE, on_failure="retry"))
+    assert few.over_time is not None
+    assert few.over_time.blocks_to_halt == pytest.approx(1 / few.block_failure.probability)
+
+
+def test_everybody_diverges_from_a_forged_result() -> None:
+    keys: dict[str, Any] = {"faults": {"byzantine": 5, "behaviour": "collude"}, "on_failure": "skip"}
+    law = INDEPENDENT | {"rate": 1e-9}
+    result = run(chain(law, 7, 3_000, recovery={"blocks": 2}, **keys), engine="montecarlo")
+    assert result.outcomes["wrong_result"].probability == 1
+    assert away(result) == pytest.approx(2 * 2 / 3, rel=0.01)  # both honest nodes, two slots of three
+    assert result.diverged_per_block.mean == 0  # failed blocks count 0
+    assert result.over_time is not None
+    assert (result.over_time.longest_stall, result.over_time.availability) == (0, 1)
+
+
+def test_a_cause_is_that_of_the_slot_that_failed() -> None:
+    keys: dict[str, Any] = {"chains": 400, "blocks": 2_000, "consensus": {"quorum": 4}}
+    law = INDEPENDENT | {"rate": 0.3, "alternatives": 0.0}
+    result = run(chain(law, 7, recovery={"blocks": 1}, **keys), engine="montecarlo")
+    assert result.over_time is not None
+    assert result.over_time.halts["budget"] / 400 == pytest.approx(0.37, abs=0.1)  # three or more away, of f = 2
+    led = {"consensus": {"result": "propose"}, "on_failure": "halt"}
+    alone = run(chain(INDEPENDENT | {"rate": 0.05}, 7, 200, 50, **led), engine="montecarlo")
+    assert alone.over_time is not None
+    assert set(alone.over_time.halts) == {"split"}  # nobody is ever away
+
+
+def test_few_batches_tell_no_interval() -> None:
+    result = run(chain(INDEPENDENT, 7, recovery={"never": True}, chains=1), engine="montecarlo")
+    assert result.over_time is not None
+    away_nodes = result.over_time.nodes_away
+    assert (away_nodes.low, away_nodes.high) == (0, 7)
+    quiet = run(chain({"difficulty": "independent", "rate": 1e-12}, 7, 3_200, on_failure="skip"), engine="montecarlo")
+    assert 0 == quiet.diverged_per_block.mean < quiet.diverged_per_block.high < 0.1
+
+
+def test_work_without_end_is_refused() -> None:
+    with pytest.raises(EngineError, match=r"would walk through .* slots in which nodes deviate"):
+        run(chain(INDEPENDENT | {"rate": 0.2}, blocks=10**12, recovery={"blocks": 5}, on_failure="skip"))
+
+
+def test_progress_is_told_within_a_chain() -> None:
+    seen: list[int] = []
+    scenario = chain(INDEPENDENT, blocks=50_000, recovery=GEOMETRIC, on_failure="skip")
+    run(scenario, engine="montecarlo", progress=lambda counts: seen.append(counts.trials))
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 50_000
