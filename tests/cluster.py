@@ -12,6 +12,7 @@ from sim.consensus.protocols.effects import (
     Advance,
     Broadcast,
     Certify,
+    Close,
     Decide,
     Effect,
     Enter,
@@ -142,8 +143,9 @@ class Cluster:
                 self.left[height].discard(node)
             case Leave(height):
                 self.left.setdefault(height, set()).add(node)
-            case Advance(height):
+            case Close(height):
                 self.reached[node] = height
+            case Advance(height):
                 if height <= self.heights:
                     self.apply(node, replica.enter(height, self.order(height)))
 

@@ -87,10 +87,16 @@ class Return(NamedTuple):
     height: int
 
 
-class Advance(NamedTuple):
-    """The replica has closed all heights below this one and wants to `enter` it."""
+class Close(NamedTuple):
+    """The replica is through with all heights below this one."""
 
     height: int
 
 
-Effect = Broadcast | Send | SetTimer | Execute | Enter | Decide | Certify | Leave | Return | Advance
+class Advance(NamedTuple):
+    """The replica wants to `enter` a height; a pipelined one may not have closed those before."""
+
+    height: int
+
+
+Effect = Broadcast | Send | SetTimer | Execute | Enter | Decide | Certify | Leave | Return | Close | Advance

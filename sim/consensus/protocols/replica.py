@@ -20,6 +20,7 @@ from sim.consensus.protocols.effects import (
     Advance,
     Broadcast,
     Certify,
+    Close,
     Decide,
     Effect,
     Enter,
@@ -351,7 +352,7 @@ class Replica(ABC):
 
     def _advance(self) -> None:
         self._early = {height: kept for height, kept in self._early.items() if height > self.height}
-        self._out.append(Advance(self.height + 1))
+        self._out += (Close(self.height + 1), Advance(self.height + 1))
 
     def _proven(self) -> _Proven:
         assert self.decided is not None  # noqa: S101 -- called after a decision only

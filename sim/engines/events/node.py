@@ -12,6 +12,7 @@ from sim.consensus.protocols.effects import (
     Advance,
     Broadcast,
     Certify,
+    Close,
     Decide,
     Effect,
     Enter,
@@ -75,6 +76,7 @@ class Node:
             Certify: self._note_certified,
             Leave: self._note_leaving,
             Return: self._note_return,
+            Close: self._close,
             Advance: self._advance,
         }
 
@@ -91,7 +93,7 @@ class Node:
 
     def skip(self, height: int) -> None:
         """Pass over a height that has failed for everybody, or begin the first one."""
-        self.carry_out((Advance(height + 1),))
+        self.carry_out((Close(height + 1), Advance(height + 1)))
 
     def close(self, height: int) -> None:
         """Close a height that has failed for everybody."""
@@ -134,8 +136,10 @@ class Node:
     def _send(self, effect: Send) -> None:
         self.world.send(self.number, effect.receivers, effect.message, effect.copy)
 
-    def _advance(self, effect: Advance) -> None:
+    def _close(self, effect: Close) -> None:
         self.world.closed(self, effect.height)
+
+    def _advance(self, effect: Advance) -> None:
         self._next.append((self._begin, effect.height))
 
     def _begin(self, height: int) -> None:
