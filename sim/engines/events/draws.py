@@ -61,6 +61,12 @@ class Leaders:
         return order
 
 
+def among(answers: Answers, absent: frozenset[int], power: tuple[int, ...]) -> Answers:
+    """Number results anew where some nodes are away: their answers stay, but count for nothing."""
+    label = [None if result == FABRICATED else result for result in answers.results]
+    return _ranked(label, power, absent)
+
+
 def answers_of(scenario: Scenario) -> Callable[[int], Answers]:
     """Make the function that gives every node's answer to the block of a height."""
     if scenario.recorded:
@@ -84,13 +90,15 @@ def powers(scenario: Scenario) -> tuple[int, ...]:
     return tuple(group.power for _, group in sorted(scenario.nodes.items()) for _ in range(group.count))
 
 
-def _ranked(label: list[str | None] | list[int | None], power: tuple[int, ...]) -> Answers:
+def _ranked(
+    label: list[str | None] | list[int | None], power: tuple[int, ...], absent: frozenset[int] = frozenset()
+) -> Answers:
     """Number results by falling power (then number of nodes): what nodes hold, None for those that are Byzantine."""
     strength: dict[object, tuple[int, int]] = {}
-    for own, weight in zip(label, power, strict=True):
+    for node, (own, weight) in enumerate(zip(label, power, strict=True)):
         if own is not None:
-            before = strength.get(own, (0, 0))
-            strength[own] = (before[0] + weight, before[1] + 1)
+            votes, nodes = strength.get(own, (0, 0))
+            strength[own] = (votes, nodes) if node in absent else (votes + weight, nodes + 1)
     order = sorted(strength, key=lambda result: strength[result], reverse=True)
     rank = {result: number for number, result in enumerate(order)}
     return Answers(
