@@ -126,10 +126,8 @@ def run(
         settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
         scenario = scenario.model_copy(update={"run": settings})
     name, reason = choose(scenario, scenario.run.engine)
-    if trace is not None and name == "events" and (scenario.run.chains or 1) > 1:
-        raise EngineError("a trace of messages holds one chain (set run.chains to 1)")
-    if trace is not None and name != "events" and not (scenario.chained and name == "montecarlo"):
-        raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
+    if trace is not None:
+        _check_traced(scenario, name, reason)
     if name == "events":
         return _message_by_message(scenario, reason, progress, trace)
     if name == "exact":
@@ -137,6 +135,14 @@ def run(
     if scenario.chained:
         return _chain_by_chain(scenario, reason, progress, trace)
     return replace(_simulated(scenario, reason, progress), engine_reason=reason)
+
+
+def _check_traced(scenario: Scenario, name: str, reason: str) -> None:
+    """Refuse to trace what leaves no trace."""
+    if name == "events" and (scenario.run.chains or 1) > 1:
+        raise EngineError("a trace of messages holds one chain (set run.chains to 1)")
+    if name != "events" and not (scenario.chained and name == "montecarlo"):
+        raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
 
 
 def _message_by_message(

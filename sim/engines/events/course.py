@@ -46,9 +46,14 @@ class Course:
         """
         if self._absences is None:
             return frozenset()
-        before = [block for block in self._world.ledger.blocks.values() if block.height < height]
+        blocks = self._world.ledger.blocks
+        before = [blocks[pending] for pending in sorted(blocks) if pending < height]
         self._absences.begins(*self._reached(before))
-        return frozenset(self._absences.away).union(*(self._lost(block) for block in before))
+        leaving: set[int] = set()
+        for number, block in enumerate(before, 1):
+            if not self._absences.spares(self._reached(before[:number])[1]):
+                leaving |= self._lost(block)
+        return frozenset(self._absences.away | leaving)
 
     def _reached(self, pending: Iterable[Block]) -> tuple[int, int]:
         """Slots, and committed heights, up to some blocks that are not over."""
@@ -68,7 +73,7 @@ class Course:
             return set()
         (winner,) = block.certified
         nodes, results = self._world.nodes, block.answers.results
-        gone = self._absences.away if self._absences else ()  # those who left because of this block
+        gone = self._absences.away if self._absences else ()  # because of this block
         return {
             node
             for node in self._world.honest
