@@ -301,7 +301,7 @@ recovery: {blocks: 20}
         (
             "{blocks: 20}",
             "{}",
-            "3:1: recovery: | must have exactly one of blocks, seconds, law, every, never (has none)",
+            "3:1: recovery: | exactly one of blocks, seconds, law, every, never (has none)",
         ),
         ("blocks: 20", "blocks: 20, every: 5", "3:1: recovery: | exactly one of blocks, seconds, law, every, never"),
         ("blocks: 20", "law: geometric", "3:1: recovery.mean_blocks: | is required with law, and only there"),

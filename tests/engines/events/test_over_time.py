@@ -215,7 +215,7 @@ def test_auto_takes_it_for_seconds_and_the_others_say_why_not() -> None:
     assert (found.engine, found.engine_reason) == ("events", "the scenario has a recovery in seconds")
     for engine in ("exact", "montecarlo"):
         with pytest.raises(EngineError, match="it counts blocks, no seconds"):
-            run(scenario, engine=engine)  # type: ignore[arg-type]
+            run(scenario, engine=engine)
 
 
 def synced(**network: Any) -> tuple[Result, list[dict[str, Any]]]:
