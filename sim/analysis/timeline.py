@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sim.base.errors import Problem, ScenarioError
 from sim.base.text import has_control_characters
+from sim.engines.tracereader import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from os import PathLike
+
+    from sim.engines.tracereader import Lines
 
 LINES_MAX = 1_000_000
 MACHINES_MAX = 10_000
-_LINE_CHARACTERS_MAX = 2_000_000
 
 
 @dataclass(slots=True)
@@ -62,41 +61,16 @@ def read_timeline(path: str | PathLike[str], chain: int = 0) -> Timeline:
     ScenarioError
         The file cannot be read, is no trace of chains over time, or has no such chain.
     """
-    name = str(path)
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            return _read(_lines(file), chain, name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, StopIteration):
-        message = "is no trace of chains over time, as sim run --trace writes it"
-        raise ScenarioError([Problem("", message, where=name)]) from None
+    with reading(path) as lines:
+        lines.need("montecarlo")
+        return _read(lines, chain)
 
 
-def _lines(file: Any) -> Iterator[dict[str, Any]]:
-    for number in range(LINES_MAX):
-        line = file.readline(_LINE_CHARACTERS_MAX)
-        if not line:
-            return
-        plain = json.loads(line)
-        if not number and (plain["engine"], plain["trace"]) != ("montecarlo", 1):
-            raise ValueError("the events engine wrote it")
-        yield plain
-    raise ValueError("too many lines")
-
-
-def _read(lines: Iterator[dict[str, Any]], chain: int, name: str) -> Timeline:
-    head = next(lines)
-    machines = int(head["machines"])
-    if not 0 <= chain < int(head["chains"]):
-        raise ScenarioError([Problem("", f"has {int(head['chains']):,} chains, from 0 on", chain, name)])
-    if not 0 <= machines <= MACHINES_MAX:
-        raise ValueError("too many machines")
-    if has_control_characters(str(head["name"])):
-        raise ValueError("a name that cannot be shown")
-    timeline, since = Timeline(str(head["name"]), machines), dict[int, int]()
+def _read(lines: Lines, chain: int) -> Timeline:
+    timeline, since = _begun(lines, chain), dict[int, int]()
     for line in lines:
+        if lines.number > LINES_MAX:
+            raise ValueError("too many lines")
         if line["chain"] != chain:
             continue
         slot, event = int(line["slot"]), line["event"]
@@ -112,3 +86,16 @@ def _read(lines: Iterator[dict[str, Any]], chain: int, name: str) -> Timeline:
             timeline.slots = slot
     timeline.away += [(machine, start, timeline.slots) for machine, start in since.items()]
     return timeline
+
+
+def _begun(lines: Lines, chain: int) -> Timeline:
+    """Check the header of a trace."""
+    head = lines.header
+    machines, chains = int(head["machines"]), int(head["chains"])
+    if not 0 <= chain < chains:
+        raise ScenarioError([Problem("", f"has {chains:,} chains, from 0 on", chain, lines.name)])
+    if not 0 <= machines <= MACHINES_MAX:
+        raise ValueError("too many machines")
+    if has_control_characters(str(head["name"])):
+        raise ValueError("a name that cannot be shown")
+    return Timeline(str(head["name"]), machines)
