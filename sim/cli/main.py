@@ -20,6 +20,7 @@ from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
+from sim.cli.replay import replay
 from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
@@ -45,6 +46,7 @@ app = App(
 for command in (
     run,
     chart,
+    replay,
     sweep,
     results,
     plot,

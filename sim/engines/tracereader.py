@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import problems_of
 from sim.base.text import has_control_characters, shown
+from sim.base.version import __version__
 from sim.scenario.schema import Scenario
 
 LINE_BYTES_MAX = 4_000_000
@@ -92,14 +94,21 @@ class Lines:
         try:
             found = Scenario.model_validate(plain | {"name": head["name"], "run": run})
         except ValidationError as error:
-            where = f"{self.name}:1"
-            raise ScenarioError(
-                [Problem(one.path, f"in its scenario: {one.message}", where=where) for one in problems_of(error)]
-            ) from None
+            raise ScenarioError([*self._other_version(), *map(self._in_header, problems_of(error))]) from None
         if found.scenario_id != head["scenario_id"]:
-            message = f"its scenario has the id {found.scenario_id[:12]}..., and it says"
-            raise ScenarioError([Problem("", message, str(head["scenario_id"])[:12], f"{self.name}:1")])
+            message = f"its scenario has another id than it says, {found.scenario_id[:12]}"
+            problem = Problem("", message, str(head["scenario_id"])[:12], f"{self.name}:1")
+            raise ScenarioError([*self._other_version(), problem])
         return found
+
+    def _in_header(self, problem: Problem) -> Problem:
+        return replace(problem, where=f"{self.name}:1", message=f"in its scenario, {problem.message}")
+
+    def _other_version(self) -> list[Problem]:
+        """Tell that another version wrote it."""
+        version = word(self.header, "version")
+        told = f"was written by version {version}, and this is {__version__}"
+        return [] if version == __version__ else [Problem("", told, where=self.name)]
 
 
 @contextmanager
