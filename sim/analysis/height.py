@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.base.errors import Problem, ScenarioError
+from sim.base.text import shown
 from sim.engines.tracereader import reading, whole, word
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 COPIES_MAX = 200_000
-EVENTS_MAX = 100_000
+EVENTS_MAX = 10_000
+TIME_MAX = 1e12
 _RANGES_TOLD = 8
 _RESULTS_MAX = 10**6
 _REPORT_EVERY = 20_000
@@ -88,7 +90,9 @@ class Height:
     flights
         Messages, in the order of their sending.
     moments
-        Phases, executions, decisions, certifications and timeouts, in their order; crashes, recoveries and cuts too.
+        Phases, executions, decisions, certifications and timeouts, in their order.
+    changes
+        Crashes and recoveries of nodes, and cuts from the network for good, from its beginning on.
     down
         Nodes that were down or cut off when it began.
     ending
@@ -104,6 +108,7 @@ class Height:
     results: tuple[int, ...] = ()
     flights: list[Flight] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    changes: list[Moment] = field(default_factory=list)
     down: set[int] = field(default_factory=set)
     ending: Ending | None = None
     others: int = 0
@@ -188,8 +193,8 @@ class _Reader:
             self._take[event](line, time)
         elif event == "height":
             self._known(line["height"])
-        elif event == "send":
-            self.found.others += self.begun and self.found.ending is None
+        elif event == "send" and self.begun and self.found.ending is None:
+            self.found.others += len(_listed(line["to"], COPIES_MAX))
 
     def _known(self, height: int) -> None:
         """Note that the trace has a height; they come in their order, nearly."""
@@ -211,6 +216,8 @@ class _Reader:
 
     def _send(self, line: Mapping[str, Any], time: float) -> None:
         receivers, times = _listed(line["to"], COPIES_MAX), _listed(line["at"], COPIES_MAX)
+        if len(receivers) != len(times):
+            raise ValueError(f"to has {len(receivers):,} receivers, and at {len(times):,} times")
         copies = tuple((self._node(node), max(_seconds(at), time)) for node, at in zip(receivers, times, strict=True))
         self._copies += len(copies)
         if self._copies > COPIES_MAX or len(self.found.flights) >= EVENTS_MAX:
@@ -235,8 +242,8 @@ class _Reader:
         node = self._node(line["node"])
         if not self.begun:
             (self.found.down.discard if event == "recover" else self.found.down.add)(node)
-        elif self.found.ending is None:
-            self._keep(Moment(time, node, 0, event, "", None))
+        elif len(self.found.changes) < EVENTS_MAX:
+            self.found.changes.append(Moment(time, node, 0, event, "", None))
 
     def _keep(self, moment: Moment) -> None:
         if len(self.found.moments) >= EVENTS_MAX:
@@ -252,14 +259,15 @@ class _Reader:
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ValueError("a time must be a number of seconds")
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not known or not 0 <= value <= TIME_MAX:
+        raise ValueError(f"a time must be a number of seconds up to {TIME_MAX:g} (got {shown(value)})")
     return float(value)
 
 
 def _listed(value: Any, most: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"a list of at most {most:,} is expected")
+        raise ValueError(f"a list of at most {most:,} is expected (got {shown(value)})")
     return value
 
 
@@ -272,4 +280,9 @@ def _about(line: Mapping[str, Any]) -> int | tuple[int | None, ...] | None:
     if line.get("result") is not None:
         return _result(line["result"])
     value = line.get("value")
-    return None if value is None else tuple(None if one is None else _result(one) for one in _listed(value, 4))
+    if value is None:
+        return None
+    numbers = _listed(value, 4)
+    if len(numbers) < 4:
+        raise ValueError(f"a value has proposer, round, variant and result (got {shown(value)})")
+    return (*map(_result, numbers[:3]), None if numbers[3] is None else _result(numbers[3]))

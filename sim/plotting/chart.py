@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import string
 from collections import Counter
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sim.consensus.protocols import PROTOCOLS
-from sim.plotting.style import COLOURS, DASHES, GREY, LITERAL, SMALL_PT, drawable, frame, head, new_axes
+from sim.plotting.chart_words import (
+    INK,
+    MESSAGES,
+    RED,
+    by_quorum,
+    claims,
+    ended,
+    letter,
+    merged,
+    messages,
+    named,
+    ordinal,
+    protocol_told,
+    tint,
+)
+from sim.plotting.style import DASHES, GREY, LITERAL, SMALL_PT, drawable, frame, head, new_axes
 from sim.plotting.view import refuse
 from sim.plotting.warp import Warp
 
@@ -18,17 +31,15 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from sim.analysis.height import Flight, Height, Moment
+    from sim.analysis.height import Flight, Height
 
 NODES_MAX = 64
 HEADS_MAX, ARROWS_MAX = 120, 1_200
 _KINDS_MAX, _DASHED, _NIL = 24, len(DASHES) - 1, DASHES[-1]
 _WIDTH_IN, _LANE_IN = 11.0, 0.22
 _ROW_IN, _NARROW_IN, _ROOMY = 0.36, 0.24, 16  # a node's share of the height, up to so many nodes
-_BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY, _BLACK, _MIDDLE = COLOURS
-_MESSAGES = (_BLACK, _BLUE, _GREEN, _PINK, _ORANGE, _MIDDLE)
-_ANSWERS = (_SKY, _RED, _ORANGE, _PINK, _GREEN, _BLUE)
-_SYMBOLS = ("^", "D", "o", "s", "P", "v", "h", "*", "<", ">")
+_SYMBOLS = ("^", "D", "o", "s", "P", "v", "h", "*", "<", ">", "p", "8", "X", "d")
+_EVENT_CHARACTERS, _ANSWERS_TOLD = 32, 8
 _ORDINARY = 8  # times the median delay
 _CHARACTER = 0.0068  # of the width: a character in a label
 _STUB = 0.22  # of a cut, on either side: where lines still show
@@ -55,10 +66,11 @@ def chart(height: Height, axes: Axes | None = None) -> Axes:
         It has more nodes, or types of messages, than a picture can show.
     """
     n, kinds = height.scenario.node_count, {flight.kind for flight in height.flights}
+    kinds |= {moment.name for moment in height.moments if moment.what == "timeout"}
     if n > NODES_MAX:
         raise refuse(f"a chart has at most {NODES_MAX} nodes (the trace has {n:,})")
     if len(kinds) > _KINDS_MAX:
-        raise refuse(f"a chart has at most {_KINDS_MAX} types of messages (the trace has {len(kinds):,})")
+        raise refuse(f"a chart has at most {_KINDS_MAX} types of messages and timers (the trace has {len(kinds):,})")
     return _Chart(height, axes).draw()
 
 
@@ -69,19 +81,19 @@ class _Chart:
         self.height, self.scenario = height, height.scenario
         self.n = self.scenario.node_count
         self.kinds = list(dict.fromkeys(flight.kind for flight in height.flights))
-        self.colour = {kind: _MESSAGES[index % len(_MESSAGES)] for index, kind in enumerate(self.kinds)}
+        self.colour = {kind: MESSAGES[index % len(MESSAGES)] for index, kind in enumerate(self.kinds)}
         self.timers = [moment for moment in height.moments if moment.what == "timeout"]
         self.clocks = list(dict.fromkeys(moment.name for moment in self.timers))
         self.lanes = len(self.kinds) + len(self.clocks)
         self.row_in = _ROW_IN if self.n <= _ROOMY else _NARROW_IN
         self.about = list(dict.fromkeys(flight.about for flight in height.flights if flight.about is not None))
-        self.names = {about: _named(about, self.about) for about in self.about}
+        self.names = {about: named(about, self.about) for about in self.about}
         both = [[one for one in self.about if isinstance(one, kind)] for kind in (int, tuple)]
         self.dashes = {one: DASHES[min(index, _DASHED - 1)] for some in both for index, one in enumerate(some)}
         self.several = [one for some in both if len(some) > 1 for one in some[:_DASHED]]
         self.warp = self._warp()
         self.notes: list[str] = []
-        self.events, self.votes = _protocol(self.scenario.consensus.protocol)
+        self.events, self.votes = protocol_told(self.scenario.consensus.protocol)
         self.axes = axes or self._sized()
         lying = [(name, self.scenario.faults.of(name)) for name in self.scenario.numbering]
         self.lying = {node for name, b in lying if b for node in self.scenario.numbering[name][-b:]}
@@ -101,6 +113,7 @@ class _Chart:
         times += [sent.time for sent in self.height.flights] + [at for _, at in self.ordinary]
         if self.height.ending:
             times.append(self.height.ending.time)
+        times += [change.time for change in self.height.changes if change.time < max(times)]
         return Warp(times, self.ordinary)
 
     def lane(self, index: int) -> float:
@@ -127,20 +140,24 @@ class _Chart:
         axes, x = self.axes, self.warp.x
         lying, y = node in self.lying, -node
         own = [moment for moment in self.height.moments if moment.node == node]
-        for start, end in self._up(node, own):
-            axes.plot([x(start), x(end)], [y, y], color=_BLACK if lying else "#999999", linewidth=0.7, zorder=1)
+        for start, end, up in self._stretches(node):
+            if up:
+                axes.plot([x(start), x(end)], [y, y], color="black" if lying else "#999999", linewidth=0.7, zorder=1)
+            else:
+                box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+                axes.text(x(start), y, " down", va="center", fontsize=SMALL_PT, color=GREY, zorder=6, bbox=box)
         done = [moment for moment in own if moment.what == "executed"]
         for begin, end in pairwise([*(moment.time for moment in done), self.warp.last]):
-            claims = next(moment.about for moment in done if moment.time == begin)
-            self._band(x(begin), x(end), y, claims if isinstance(claims, tuple) else ())
+            said = next(moment for moment in done if moment.time == begin)
+            self._band(x(begin), x(end), y, claims(said))
         result = self.height.results[node] if node < len(self.height.results) else None
         weight = "bold" if node in self._led() else "normal"
         self._text(-0.032, y, f"{self._group(node)} {node}{', Byzantine' * lying}", ha="right", weight=weight)
         if not lying and result is not None:
-            shown = {"facecolor": _tint(result), "edgecolor": "none", "boxstyle": "round,pad=0.15"}
-            self._text(-0.008, y, _letter(result), ha="right", weight="bold", bbox=shown)
+            shown = {"facecolor": tint(result), "edgecolor": "none", "boxstyle": "round,pad=0.15"}
+            self._text(-0.008, y, letter(result), ha="right", weight="bold", bbox=shown)
         if not lying:
-            told, colour = _end(own, self.names)
+            told, colour = ended(own, self.names)
             self._text(1.008, y, told, ha="left", color=colour)
 
     def _led(self) -> dict[int, int]:
@@ -156,27 +173,24 @@ class _Chart:
             return "node"
         return next(name for name, numbers in self.scenario.numbering.items() if node in numbers)[:16]
 
-    def _up(self, node: int, own: Sequence[Moment]) -> Iterator[tuple[float, float]]:
-        """Yield stretches in which a node works."""
-        since = None if node in self.height.down else self.warp.first
-        for moment in own:
-            if moment.what in {"crash", "cut"} and since is not None:
-                yield since, moment.time
-                since = None
-            elif moment.what == "recover" and since is None:
-                since = moment.time
-        if since is not None:
-            yield since, self.warp.last
+    def _stretches(self, node: int) -> Iterator[tuple[float, float, bool]]:
+        """Yield stretches in which a node works, or does not, within the picture."""
+        start, up = self.warp.first, node not in self.height.down
+        for change in self.height.changes:
+            works = change.what == "recover"
+            if change.node == node and works != up and change.time < self.warp.last:
+                yield start, change.time, up
+                start, up = change.time, works
+        yield start, self.warp.last, up
 
-    def _band(self, left: float, right: float, y: float, claims: Sequence[int | None]) -> None:
-        for index, claim in enumerate(claims[:2]):
-            tint = _tint(claim if claim is not None else -1)
-            offset = 0.0 if len(claims) == 1 else 0.12 - 0.24 * index
-            width = 7 if len(claims) == 1 else 3.5
+    def _band(self, left: float, right: float, y: float, said: Sequence[int]) -> None:
+        for index, result in enumerate(said[:2]):
+            offset = 0.0 if len(said) == 1 else 0.12 - 0.24 * index
+            width = 7 if len(said) == 1 else 3.5
             self.axes.plot(
                 [left, right],
                 [y + offset] * 2,
-                color=tint,
+                color=tint(result),
                 alpha=0.45,
                 linewidth=width,
                 solid_capstyle="butt",
@@ -195,7 +209,7 @@ class _Chart:
         drawn = sum(len(flight.copies) for flight in kept)
         if drawn < total:
             self.notes.append(
-                f"{drawn:,} of {total:,} arrows are drawn: every {_ordinal(step)} sender's, and the leader's"
+                f"{drawn:,} of {total:,} arrows are drawn: every {ordinal(step)} sender's, and the leader's"
             )
         if drawn <= HEADS_MAX:
             for flight in kept:
@@ -205,7 +219,7 @@ class _Chart:
             self.notes.append("arrow heads are left out: messages go from left to right")
         late = sum(at > self.warp.last for flight in flights for _, at in flight.copies)
         if late:
-            self.notes.append(f"not drawn: {_messages(late)} held up beyond the end")
+            self.notes.append(f"not drawn: {messages(late)} held up beyond the end")
 
     def _arriving(self, flight: Flight) -> list[tuple[int, float]]:
         """Copies that arrive while the picture lasts."""
@@ -264,7 +278,7 @@ class _Chart:
                 if flight.kind == kind
                 for _, at in self._arriving(flight) or ((0, flight.time),)
             ]
-            for start, end in _merged(spans):
+            for start, end in merged(spans):
                 left, right = self.warp.x(start), min(self.warp.x(end), self.warp.width)
                 self.axes.plot([left, right], [y, y], color=colour, linewidth=4, solid_capstyle="butt", zorder=2)
             self._text(-0.008, y, f"{kind}  {copies[kind]:,}", ha="right", color=colour, weight="bold")
@@ -273,10 +287,10 @@ class _Chart:
     def _timers(self) -> None:
         for index, name in enumerate(self.clocks, len(self.kinds)):
             y, out = self.lane(index), [moment for moment in self.timers if moment.name == name]
-            self._text(-0.008, y, f"{name} timer  {len(out):,}", ha="right", color=_RED, weight="bold")
+            self._text(-0.008, y, f"{name} timer  {len(out):,}", ha="right", color=RED, weight="bold")
             for moment in out:
                 x = self.warp.x(moment.time)
-                self.axes.plot([x, x], [y, -moment.node], "x", color=_RED, markersize=5, markeredgewidth=1.4, zorder=5)
+                self.axes.plot([x, x], [y, -moment.node], "x", color=RED, markersize=5, markeredgewidth=1.4, zorder=5)
 
     # Moments.
 
@@ -286,18 +300,20 @@ class _Chart:
         first, taken = phases[0].name if phases else "", Counter[tuple[float, int]]()
         names = [name for name in dict.fromkeys(moment.name for moment in phases) if name != first]
         symbols = dict(zip(names, _SYMBOLS, strict=False))
+        if len(names) > len(_SYMBOLS):
+            self.notes.append(f"not drawn: {len(names) - len(_SYMBOLS):,} of {len(names):,} phases")
         expired = {(moment.time, moment.node) for moment in self.timers}
         for moment in phases:
             if moment.name in symbols:
-                voted = _by_quorum(self.events.get(moment.name, "")) and (moment.time, moment.node) not in expired
+                voted = by_quorum(self.events.get(moment.name, "")) and (moment.time, moment.node) not in expired
                 place = self.warp.x(moment.time), -moment.node
                 self.axes.plot(
                     *place,
                     symbols[moment.name],
                     transform=self._beside(taken[place]),
                     markersize=5.5,
-                    markerfacecolor="#222222" if voted else "white",
-                    markeredgecolor="#222222",
+                    markerfacecolor=INK if voted else "white",
+                    markeredgecolor=INK,
                     markeredgewidth=0.9,
                     zorder=4,
                 )
@@ -355,7 +371,7 @@ class _Chart:
         if self.height.ending:
             x = self.warp.x(self.height.ending.time)
             top = self.lane(-2)
-            self.axes.plot([x, x], [-self.n + 0.5, top], color="#222222", linewidth=1.2, zorder=3)
+            self.axes.plot([x, x], [-self.n + 0.5, top], color=INK, linewidth=1.2, zorder=3)
             told = f"over: {self._outcome()}"
             side = "left" if x < 0.5 * self.warp.width else "right"
             self.axes.text(x, top, told, fontsize=SMALL_PT, weight="bold", va="bottom", ha=side, **LITERAL)
@@ -397,133 +413,52 @@ class _Chart:
         of = f"{election.votes:,}" + ("" if election.votes == self.n else " votes")
         facts = f"{consensus.protocol}, {consensus.result}, quorum {election.quorum:,} of {of}{lying}"
         if self.height.others:
-            self.notes.append(f"not drawn: {_messages(self.height.others)} of other heights")
+            self.notes.append(f"not drawn: {messages(self.height.others)} of other heights")
         return f"{scenario.name}: {facts}. {'; '.join(self.notes).capitalize()}{'.' if self.notes else ''}"
 
     def _key(self, symbols: dict[str, str]) -> None:
         """Under the picture: what symbols, colours of nodes and line styles mean."""
-        from matplotlib.lines import Line2D
-
-        events, entries = self.events, list[Any]()
-        for name, symbol in symbols.items():
-            event = events.get(name, "")
-            face = "#222222" if _by_quorum(event) else "white"
-            event = event if len(event) < 32 else event.partition(",")[0][:40]
-            told = f"{name}: {event}" if event else name
-            entries.append(
-                Line2D(
-                    [],
-                    [],
-                    linestyle="",
-                    marker=symbol,
-                    markersize=5.5,
-                    color="#222222",
-                    markerfacecolor=face,
-                    label=told,
-                )
-            )
-        for result in sorted(set(self.height.results)):
-            if result >= 0:
-                told = f"has answered {_letter(result)}"
-                entries.append(Line2D([], [], color=_tint(result), alpha=0.45, linewidth=7, label=told))
-        for about in self.several:
-            told = f"about {self.names[about]}"
-            entries.append(Line2D([], [], color=GREY, linewidth=1.2, linestyle=self.dashes[about], label=told))
-        if any(map(self._nil, self.height.flights)):
-            entries.append(Line2D([], [], color=GREY, linewidth=1.2, linestyle=_NIL, label="vote for nothing (nil)"))
+        entries = [*self._symbols_told(symbols), *self._answers_told(), *self._lines_told()]
         if not entries:
             return
         key = self.axes.legend(
-            handles=entries,
+            [handle for handle, _ in entries],
+            ["?"] * len(entries),  # matplotlib reads meaning into some names
             loc="upper left",
             bbox_to_anchor=(0, -0.9 / (self.n + 3)),
             ncols=4,
             frameon=False,
             fontsize=SMALL_PT,
         )
-        for text in key.get_texts():
+        for text, (_, told) in zip(key.get_texts(), entries, strict=True):
             text.set_parse_math(False)
-            text.set_text(drawable(text.get_text()))
+            text.set_text(drawable(told))
 
+    def _symbols_told(self, symbols: dict[str, str]) -> Iterator[tuple[Any, str]]:
+        from matplotlib.lines import Line2D
 
-def _protocol(name: str) -> tuple[dict[str, str], set[str]]:
-    """What leads to each phase, and the types of votes; nothing of a protocol that is not there."""
-    if name not in PROTOCOLS.names():
-        return {}, set()
-    machine = PROTOCOLS.load(name)
-    events: dict[str, str] = {}
-    for arrow in machine.transitions:
-        events.setdefault(arrow.target, arrow.event)
-    return events, {kind.name for kind in machine.ballots}
+        for name, symbol in symbols.items():
+            event = self.events.get(name, "")
+            face = INK if by_quorum(event) else "white"
+            event = event if len(event) < _EVENT_CHARACTERS else event.partition(",")[0][:_EVENT_CHARACTERS]
+            handle = Line2D([], [], linestyle="", marker=symbol, markersize=5.5, color=INK, markerfacecolor=face)
+            yield handle, f"{name}: {event}" if event else name
 
+    def _answers_told(self) -> Iterator[tuple[Any, str]]:
+        from matplotlib.lines import Line2D
 
-def _letter(result: int) -> str:
-    """Name of an answer: A is the one that most honest nodes computed.
+        said = [result for moment in self.height.moments if moment.what == "executed" for result in claims(moment)]
+        known = sorted({*self.height.results, *said, *(one for one in self.about if isinstance(one, int))})
+        for result in [one for one in known if one >= 0][:_ANSWERS_TOLD]:
+            yield Line2D([], [], color=tint(result), alpha=0.45, linewidth=7), f"has answered {letter(result)}"
+        if any(result < 0 for result in said):
+            yield Line2D([], [], color=tint(-1), alpha=0.45, linewidth=7), "claims a forged answer"
 
-    Examples
-    --------
-    >>> _letter(0), _letter(1), _letter(26), _letter(-1)
-    ('A', 'B', '#27', 'forged')
-    """
-    if result < 0:
-        return "forged"
-    return string.ascii_uppercase[result] if result < 26 else f"#{result + 1}"
+    def _lines_told(self) -> Iterator[tuple[Any, str]]:
+        from matplotlib.lines import Line2D
 
-
-def _tint(result: int) -> str:
-    return "#222222" if result < 0 else _ANSWERS[result % len(_ANSWERS)]
-
-
-def _named(about: Any, others: Sequence[Any]) -> str:
-    """What a message is about, as told in the key."""
-    if isinstance(about, int):
-        return f"answer {_letter(about)}"
-    if len(about) == 4 and about[3] is not None:
-        again = sum(isinstance(one, tuple) and one[3:] == about[3:] for one in others) > 1
-        return f"answer {_letter(about[3])}" + (f" of {about[0]} in round {about[1]}" if again else "")
-    proposer, round_, variant = (*about, 0, 0, 0)[:3]
-    again = sum(isinstance(one, tuple) and one[:1] == about[:1] for one in others) > 1
-    return (
-        f"block of {proposer}"
-        + (f", round {round_}" if round_ else "")
-        + (f", {'ab'[variant % 2]}" if again and not round_ else "")
-    )
-
-
-def _end(own: Sequence[Moment], names: dict[Any, str]) -> tuple[str, str]:
-    """Where a node ended, and the colour to say it in."""
-    certified = [moment.about for moment in own if moment.what == "certify"]
-    if certified:
-        result = certified[-1]
-        return (f"certified {_letter(result)}", "#222222") if isinstance(result, int) else ("certified nothing", _RED)
-    decided = [moment.about for moment in own if moment.what == "decide"]
-    if decided:
-        about = decided[-1]
-        return f"decided {names.get(about) or _named(about, ())}".replace("answer ", ""), "#222222"
-    phases = [moment.name for moment in own if moment.what == "phase"]
-    last = phases[-1] if phases else ""
-    return last if last in {"", "left", "stuck"} else f"last {last}", GREY
-
-
-def _merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Stretches that overlap, as one."""
-    found: list[tuple[float, float]] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
-    return found
-
-
-def _by_quorum(event: str) -> bool:
-    """Whether votes of a quorum lead to a phase."""
-    return event.startswith("q ") or ", q " in event or "polka" in event
-
-
-def _messages(number: int) -> str:
-    return f"{number:,} message{'s' * (number != 1)}"
-
-
-def _ordinal(number: int) -> str:
-    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+        for about in self.several:
+            style = {"color": GREY, "linewidth": 1.2, "linestyle": self.dashes[about]}
+            yield Line2D([], [], **style), f"about {self.names[about]}"
+        if any(map(self._nil, self.height.flights)):
+            yield Line2D([], [], color=GREY, linewidth=1.2, linestyle=_NIL), "vote for nothing (nil)"
