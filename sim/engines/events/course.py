@@ -136,9 +136,10 @@ class Course:
         world = self._world
         if block.outcome == Outcome.forked:
             return "fork"
-        missing = [n for n, node in enumerate(world.nodes) if n in block.absent or not (node.up and node.speaks)]
+        missing = {n for n, node in enumerate(world.nodes) if n in block.absent or not (node.up and node.speaks)}
         if sum(world.power[node] for node in missing) > world.scenario.faults_tolerated:
             return "budget"
-        if cause in {"attack", "partition", "timeout"}:
-            return cause
-        return "spent" if world.circumstances.passes(block) else "split"
+        passes = world.circumstances.passes
+        if passes(block) and not passes(block, world.circumstances.honest - missing):
+            return "spent"
+        return cause if cause in {"attack", "partition", "timeout"} else "split"

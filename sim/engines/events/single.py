@@ -125,7 +125,7 @@ class _SingleWorld(World):
         if height == self.height:
             failed = over.block.outcome != Outcome.agreed
             self.outcome = over.block.outcome.name
-            self.cause = self._circumstances.cause(over.block, over.time) if failed else None
+            self.cause = self.circumstances.cause(over.block, over.time) if failed else None
         if self._progress:
             self._progress(min(height / self.height, 1.0))
         if height > self.height and self._settled and not self._stop.triggered:
