@@ -29,18 +29,15 @@ def run_one(scenario: Scenario, block: str, form: Literal["table", "json"], trac
     EngineError
         Another engine than events answers.
     ScenarioError
-        There is no such block, or the trace cannot be written.
+        There is no such block, or the trace cannot be written (see `run_block`).
     """
-    from sim.base.errors import EngineError, Problem, ScenarioError
+    from sim.base.errors import EngineError
     from sim.cli.flags import number, whole
     from sim.cli.progress import Progress
     from sim.engines.events.single import run_block
     from sim.engines.select import choose
 
     height = number(block, "--block", whole, "a whole number from 1")
-    if scenario.chained:
-        message = "does not go with recovery, on_failure or run.chains, where blocks depend on those before them"
-        raise ScenarioError([Problem("", f"{message}; --trace tells what happens in every slot", block, "--block")])
     name, reason = choose(scenario, scenario.run.engine)
     if name != "events":
         raise EngineError(f"--block needs the events engine: --engine events (this is {name}: {reason})")

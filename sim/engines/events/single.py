@@ -68,6 +68,8 @@ def carried_over(scenario: Scenario) -> str | None:
 
 def _dependences(scenario: Scenario) -> Iterator[str]:
     network, faults = scenario.network or Network(), scenario.faults
+    if scenario.chained:
+        yield "who is away, and whether the chain goes on, depends on the blocks before"
     if scenario.consensus.protocol not in ONE_BY_ONE:
         yield f"{scenario.consensus.protocol} works on several heights at a time"
     seconds: float | None = getattr(network.latency, "constant", None)
@@ -103,7 +105,7 @@ class _SingleWorld(World):
     ) -> None:
         self.height, self.first, self._progress = height, first, report
         self.outcome: str = Outcome.no_quorum.name
-        self.cause: Cause | None = "stall"
+        self.cause: Cause | None = "stall"  # where nothing else is heard of the block
         super().__init__(scenario, trace)
         self.ledger.start_at(first)
         slow = scenario.faults.behaviour == "delay" and bool(scenario.election.byzantine)
@@ -113,13 +115,21 @@ class _SingleWorld(World):
     @property
     def finished(self) -> bool:
         """Whether all blocks are over (see `World`)."""
-        return self.measures.blocks + self.first - 1 >= self.blocks
+        return self.tried >= self.blocks
+
+    @property
+    def tried(self) -> int:
+        """Blocks that are over, with those before the first."""
+        return self.first - 1 + self.done
 
     def begin(self, node: Node, height: int) -> None:
-        """A node begins a height (see `World`)."""
-        super().begin(node, max(height, self.first))
+        """A node begins a height (see `World`); not where nobody even begins the first."""
+        if self.first == 1 or not self._stop.triggered:
+            super().begin(node, max(height, self.first))
 
     def _over(self, over: Over) -> None:
+        if self._stop.triggered:
+            return
         super()._over(over)
         height = over.block.height
         if height == self.height:
@@ -164,8 +174,10 @@ def run_block(
     Raises
     ------
     ScenarioError
-        The run has no such block, or the trace cannot be written.
+        The run has no such block, has several chains, or ends before it; or the trace cannot be written.
     """
+    if (scenario.run.chains or 1) > 1:
+        raise ScenarioError([Problem("", "is a block of one chain (set run.chains to 1)", height, "--block")])
     if not 1 <= height <= scenario.run.blocks:
         message = f"must be from 1 to {scenario.run.blocks:,}, the blocks of the run"
         raise ScenarioError([Problem("", message, height, "--block")])
@@ -174,5 +186,8 @@ def run_block(
     with opened(trace, scenario, height) as written:
         world = _SingleWorld(scenario, height, first, written, report)
         world.run()
+    if world.tried < height:
+        message = f"the chain is over after {world.tried:,} blocks, before it comes to this one"
+        raise ScenarioError([Problem("", message, height, "--block")])
     told = reason or "nothing is carried over from the blocks before"
     return SingleBlock(height, scenario.run.blocks, world.outcome, world.cause, first, told)
