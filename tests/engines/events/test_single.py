@@ -17,7 +17,8 @@ CONSTANT = {"latency": 0.1}
 NEAR_TIE = {"rate": 0.2}
 EQUIVOCATING: dict[str, Any] = {"byzantine": 2, "behaviour": "equivocate"}
 TENDERMINT = {"protocol": "tendermint"}
-SKIPPED: dict[str, Any] = {"blocks": 12}
+SLOW = {"kind": "lognormal", "median": 0.5, "sigma": 2.5}
+TWELVE: dict[str, Any] = {"blocks": 12}
 Lines = list[dict[str, Any]]
 
 
@@ -68,7 +69,7 @@ def since(lines: Lines, start: float) -> list[str]:
 def test_a_block_that_needs_no_others_is_run_alone_and_only_its_clock_differs(
     parts: dict[str, Any], height: int
 ) -> None:
-    scenario = chain(7, **parts, run=SKIPPED)
+    scenario = chain(7, **parts, run=TWELVE)
     assert carried_over(scenario) is None
     result, whole = traced(scenario)
     found, lines = alone(scenario, height)
@@ -95,6 +96,7 @@ def test_a_block_that_needs_no_others_is_run_alone_and_only_its_clock_differs(
         ({"network": CONSTANT, "law": NEAR_TIE, "recovery": {"blocks": 2}}, "who is away"),
         ({"network": CONSTANT, "law": NEAR_TIE, "recovery": {"seconds": 1.0, "state_bytes": 10_000}}, "who is away"),
         ({"network": CONSTANT, "executor": {"seconds_per_request": 1.0}}, "devices may still be busy"),
+        ({"network": CONSTANT, "executor": {"seconds_per_request": SLOW}, "node": {"devices": 4}}, "devices may still be"),
         ({"network": CONSTANT, "consensus": {"timeouts": {"view": 0.3}}}, "timeouts are not much longer"),
         ({"network": CONSTANT, "faults": {"byzantine": 1, "behaviour": "delay", "delay": 1.0}}, "attackers that delay"),
     ],
@@ -103,7 +105,7 @@ def test_a_block_that_needs_no_others_is_run_alone_and_only_its_clock_differs(
 def test_a_block_that_others_bear_on_is_run_after_them_and_is_the_same_to_the_byte(
     parts: dict[str, Any], told: str, height: int
 ) -> None:
-    scenario = going_on(chain(7, **parts, run=SKIPPED), "skip")
+    scenario = going_on(chain(7, **parts, run=TWELVE), "skip")
     found, lines = alone(scenario, height)
     assert (found.first, told in found.reason) == (1, True)
     _, whole = traced(scenario)
