@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 COPIES_MAX = 200_000
 EVENTS_MAX = 10_000
 TIME_MAX = 1e12
+_LEAVING = frozenset({"crash", "cut", "diverge"})
+BACK = frozenset({"recover", "return"})
 _RANGES_TOLD = 8
 _RESULTS_MAX = 10**6
 _REPORT_EVERY = 20_000
@@ -39,7 +41,7 @@ class Flight(NamedTuple):
     kind
         Its type.
     about
-        What it carries: a result, a value (proposer, round, variant, result), or None.
+        What it carries: a result, a value (proposer, round, variant, result; its parent is left out), or None.
     copies
         Receiver and time of each arrival.
     """
@@ -92,11 +94,14 @@ class Height:
     moments
         Phases, executions, decisions, certifications and timeouts, in their order.
     changes
-        Crashes and recoveries of nodes, and cuts from the network for good, from its beginning on.
+        From its beginning on: crashes and recoveries of nodes, cuts from the network for good, and nodes that go away
+        because their answer lost (`diverge`) and return.
     down
-        Nodes that were down or cut off when it began.
+        Nodes that did not take part when it began, and the event since which they do not.
     ending
         Its end; None where the trace ends before it.
+    halt
+        Why the chain halts at it; empty if it goes on.
     others
         Messages of other heights that were sent while it was open.
     """
@@ -109,8 +114,9 @@ class Height:
     flights: list[Flight] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     changes: list[Moment] = field(default_factory=list)
-    down: set[int] = field(default_factory=set)
+    down: dict[int, str] = field(default_factory=dict)
     ending: Ending | None = None
+    halt: str = ""
     others: int = 0
 
 
@@ -162,6 +168,7 @@ class _Reader:
             "decide": self._moment,
             "certify": self._moment,
             "over": self._over,
+            "halt": self._halt,
         }
 
     @property
@@ -188,7 +195,7 @@ class _Reader:
         elif event not in self._take:
             raise ValueError(f"event {event!r} is unknown")
         elif whole(line, "height") == self._wanted:
-            if not self.begun and event != "height":
+            if not self.begun and event not in {"height", "halt"}:
                 self._open(time)
             self._take[event](line, time)
         elif event == "height":
@@ -236,12 +243,14 @@ class _Reader:
         self._keep(Moment(time, self._node(line["node"]), round_, event, name, about))
 
     def _changed(self, line: Mapping[str, Any], event: str, time: float) -> None:
-        """A node crashes, recovers or is cut off."""
-        if event not in {"crash", "recover", "cut"}:
+        """A node no longer takes part, or takes part again."""
+        if event not in _LEAVING | BACK:
             raise KeyError("height")
         node = self._node(line["node"])
-        if not self.begun:
-            (self.found.down.discard if event == "recover" else self.found.down.add)(node)
+        if not self.begun and event in BACK:
+            self.found.down.pop(node, None)
+        elif not self.begun:
+            self.found.down[node] = event
         elif len(self.found.changes) < EVENTS_MAX:
             self.found.changes.append(Moment(time, node, 0, event, "", None))
 
@@ -253,6 +262,9 @@ class _Reader:
     def _over(self, line: Mapping[str, Any], time: float) -> None:
         cause = word(line, "cause", 40) if "cause" in line else ""
         self.found.ending = Ending(time, word(line, "outcome", 40), cause)
+
+    def _halt(self, line: Mapping[str, Any], _: float) -> None:
+        self.found.halt = word(line, "cause", 40)
 
     def _node(self, value: Any) -> int:
         return whole({"node": value}, "node", most=self._nodes - 1)
@@ -282,7 +294,7 @@ def _about(line: Mapping[str, Any]) -> int | tuple[int | None, ...] | None:
     value = line.get("value")
     if value is None:
         return None
-    numbers = _listed(value, 4)
+    numbers = _listed(value, 5)
     if len(numbers) < 4:
-        raise ValueError(f"a value has proposer, round, variant and result (got {shown(value)})")
+        raise ValueError(f"a value has proposer, round, variant, result, and maybe a parent (got {shown(value)})")
     return (*map(_result, numbers[:3]), None if numbers[3] is None else _result(numbers[3]))

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from sim.analysis.height import BACK
 from sim.plotting.chart_words import (
     INK,
     MESSAGES,
@@ -39,6 +40,7 @@ _KINDS_MAX, _DASHED, _NIL = 24, len(DASHES) - 1, DASHES[-1]
 _WIDTH_IN, _LANE_IN = 11.0, 0.22
 _ROW_IN, _NARROW_IN, _ROOMY = 0.36, 0.24, 16  # a node's share of the height, up to so many nodes
 _SYMBOLS = ("^", "D", "o", "s", "P", "v", "h", "*", "<", ">", "p", "8", "X", "d")
+_ABSENT = {"diverge": "away", "cut": "cut off"}
 _EVENT_CHARACTERS, _ANSWERS_TOLD = 32, 8
 _ORDINARY = 8  # times the median delay
 _CHARACTER = 0.0068  # of the width: a character in a label
@@ -88,11 +90,13 @@ class _Chart:
         self.row_in = _ROW_IN if self.n <= _ROOMY else _NARROW_IN
         self.about = list(dict.fromkeys(flight.about for flight in height.flights if flight.about is not None))
         self.names = {about: named(about, self.about) for about in self.about}
-        both = [[one for one in self.about if isinstance(one, kind)] for kind in (int, tuple)]
+        answers = sorted((one for one in self.about if isinstance(one, int)), key=lambda one: (one < 0, abs(one)))
+        both = [answers, [one for one in self.about if isinstance(one, tuple)]]
         self.dashes = {one: DASHES[min(index, _DASHED - 1)] for some in both for index, one in enumerate(some)}
         self.several = [one for some in both if len(some) > 1 for one in some[:_DASHED]]
         self.warp = self._warp()
         self.notes: list[str] = []
+        self.absences: set[str] = set()
         self.events, self.votes = protocol_told(self.scenario.consensus.protocol)
         self.axes = axes or self._sized()
         lying = [(name, self.scenario.faults.of(name)) for name in self.scenario.numbering]
@@ -106,13 +110,16 @@ class _Chart:
         return axes
 
     def _warp(self) -> Warp:
-        flights = [(sent.time, at) for sent in self.height.flights for _, at in sent.copies]
+        """Times, without messages that are held up for long, or sent after the end, as those of a state sync."""
+        end = self.height.ending.time if self.height.ending else float("inf")
+        sent = [flight for flight in self.height.flights if flight.time <= end]
+        flights = [(flight.time, at) for flight in sent for _, at in flight.copies]
         usual = _ORDINARY * median([at - time for time, at in flights]) if flights else 0.0
         self.ordinary = [(time, at) for time, at in flights if at - time <= usual]
         times = [self.height.started, *(moment.time for moment in self.height.moments)]
-        times += [sent.time for sent in self.height.flights] + [at for _, at in self.ordinary]
+        times += [flight.time for flight in sent] + [at for _, at in self.ordinary]
         if self.height.ending:
-            times.append(self.height.ending.time)
+            times.append(end)
         times += [change.time for change in self.height.changes if change.time < max(times)]
         return Warp(times, self.ordinary)
 
@@ -140,20 +147,23 @@ class _Chart:
         axes, x = self.axes, self.warp.x
         lying, y = node in self.lying, -node
         own = [moment for moment in self.height.moments if moment.node == node]
-        for start, end, up in self._stretches(node):
-            if up:
+        done = [moment for moment in own if moment.what == "executed"]
+        for start, end, why in self._stretches(node):
+            if why is None:
                 axes.plot([x(start), x(end)], [y, y], color="black" if lying else "#999999", linewidth=0.7, zorder=1)
+                for since, until in pairwise([*(moment.time for moment in done), self.warp.last]):
+                    said = next(moment for moment in done if moment.time == since)
+                    if max(start, since) < min(end, until):
+                        self._band(x(max(start, since)), x(min(end, until)), y, claims(said))
             else:
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-                axes.text(x(start), y, " down", va="center", fontsize=SMALL_PT, color=GREY, zorder=6, bbox=box)
-        done = [moment for moment in own if moment.what == "executed"]
-        for begin, end in pairwise([*(moment.time for moment in done), self.warp.last]):
-            said = next(moment for moment in done if moment.time == begin)
-            self._band(x(begin), x(end), y, claims(said))
+                style = {"va": "center", "fontsize": SMALL_PT, "color": GREY, "zorder": 3.5, "bbox": box}
+                axes.text(x(start), y, f"  {_ABSENT.get(why, 'down')}", **style)
+                self.absences.add(why)
         result = self.height.results[node] if node < len(self.height.results) else None
         weight = "bold" if node in self._led() else "normal"
         self._text(-0.032, y, f"{self._group(node)} {node}{', Byzantine' * lying}", ha="right", weight=weight)
-        if not lying and result is not None:
+        if not lying and result is not None and (done or node not in self.height.down):
             shown = {"facecolor": tint(result), "edgecolor": "none", "boxstyle": "round,pad=0.15"}
             self._text(-0.008, y, letter(result), ha="right", weight="bold", bbox=shown)
         if not lying:
@@ -173,15 +183,15 @@ class _Chart:
             return "node"
         return next(name for name, numbers in self.scenario.numbering.items() if node in numbers)[:16]
 
-    def _stretches(self, node: int) -> Iterator[tuple[float, float, bool]]:
-        """Yield stretches in which a node works, or does not, within the picture."""
-        start, up = self.warp.first, node not in self.height.down
+    def _stretches(self, node: int) -> Iterator[tuple[float, float, str | None]]:
+        """Yield stretches within the picture in which a node works (None), or the event since which it does not."""
+        start, why = self.warp.first, self.height.down.get(node)
         for change in self.height.changes:
-            works = change.what == "recover"
-            if change.node == node and works != up and change.time < self.warp.last:
-                yield start, change.time, up
-                start, up = change.time, works
-        yield start, self.warp.last, up
+            now = None if change.what in BACK else change.what
+            if change.node == node and now != why and change.time < self.warp.last:
+                yield start, change.time, why
+                start, why = change.time, now
+        yield start, self.warp.last, why
 
     def _band(self, left: float, right: float, y: float, said: Sequence[int]) -> None:
         for index, result in enumerate(said[:2]):
@@ -219,7 +229,9 @@ class _Chart:
             self.notes.append("arrow heads are left out: messages go from left to right")
         late = sum(at > self.warp.last for flight in flights for _, at in flight.copies)
         if late:
-            self.notes.append(f"not drawn: {messages(late)} held up beyond the end")
+            self.notes.append(f"not drawn: {messages(late)} that arrive{'s' * (late == 1)} after the end")
+        if len(self.kinds) > len(MESSAGES):
+            self.notes.append(f"types of messages share {len(MESSAGES)} colours")
 
     def _arriving(self, flight: Flight) -> list[tuple[int, float]]:
         """Copies that arrive while the picture lasts."""
@@ -275,7 +287,7 @@ class _Chart:
             spans = [
                 (flight.time, at)
                 for flight in self.height.flights
-                if flight.kind == kind
+                if flight.kind == kind and flight.time <= self.warp.last
                 for _, at in self._arriving(flight) or ((0, flight.time),)
             ]
             for start, end in merged(spans):
@@ -404,7 +416,9 @@ class _Chart:
         ending = self.height.ending
         if ending is None:
             return ""
-        return ending.outcome.replace("_", " ") + (f" ({ending.cause})" if ending.cause else "")
+        cause = f" ({ending.cause})" if ending.cause else ""
+        halt = f"; the chain halts ({self.height.halt})" if self.height.halt else ""
+        return ending.outcome.replace("_", " ") + cause + halt
 
     def _subtitle(self) -> str:
         scenario, consensus = self.scenario, self.scenario.consensus
@@ -443,6 +457,10 @@ class _Chart:
             event = event if len(event) < _EVENT_CHARACTERS else event.partition(",")[0][:_EVENT_CHARACTERS]
             handle = Line2D([], [], linestyle="", marker=symbol, markersize=5.5, color=INK, markerfacecolor=face)
             yield handle, f"{name}: {event}" if event else name
+        if any(by_quorum(self.events.get(name, "")) for name in symbols):
+            yield Line2D([], [], linestyle=""), "filled: votes led to it"
+        if "diverge" in self.absences:
+            yield Line2D([], [], linestyle=""), "away: an answer of its own lost"
 
     def _answers_told(self) -> Iterator[tuple[Any, str]]:
         from matplotlib.lines import Line2D

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     from sim.analysis.height import Moment
 
 _BLUE, RED, _GREEN, _PINK, _ORANGE, _SKY, _BLACK, _MIDDLE = COLOURS
-MESSAGES = (_BLACK, _BLUE, _GREEN, _PINK, _ORANGE, _MIDDLE)
+MESSAGES = (_BLACK, _BLUE, _GREEN, _PINK, _ORANGE, _MIDDLE, "#8C510A", "#6A3D9A", "#7A7A00", "#00868B")
 ANSWERS = (_SKY, RED, _ORANGE, _PINK, _GREEN, _BLUE)
 INK = "#222222"
+_VOTED = re.compile(r"(?:^|, |or )(?:q|f\+1) |polka|notarization|three-chain|votes on")
 
 
 def protocol_told(name: str) -> tuple[dict[str, str], set[str]]:
@@ -87,8 +89,14 @@ def merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def by_quorum(event: str) -> bool:
-    """Whether votes of a quorum lead to a phase."""
-    return event.startswith("q ") or ", q " in event or "polka" in event
+    """Whether votes of many lead to a phase, by the name of the event in a state diagram.
+
+    Examples
+    --------
+    >>> by_quorum("q prepares"), by_quorum("proposal, or q prevotes"), by_quorum("no result can reach q")
+    (True, True, False)
+    """
+    return bool(_VOTED.search(event))
 
 
 def messages(number: int) -> str:

@@ -96,7 +96,10 @@ def test_a_block_that_needs_no_others_is_run_alone_and_only_its_clock_differs(
         ({"network": CONSTANT, "law": NEAR_TIE, "recovery": {"blocks": 2}}, "who is away"),
         ({"network": CONSTANT, "law": NEAR_TIE, "recovery": {"seconds": 1.0, "state_bytes": 10_000}}, "who is away"),
         ({"network": CONSTANT, "executor": {"seconds_per_request": 1.0}}, "devices may still be busy"),
-        ({"network": CONSTANT, "executor": {"seconds_per_request": SLOW}, "node": {"devices": 4}}, "devices may still be"),
+        (
+            {"network": CONSTANT, "executor": {"seconds_per_request": SLOW}, "node": {"devices": 4}},
+            "devices may still be",
+        ),
         ({"network": CONSTANT, "consensus": {"timeouts": {"view": 0.3}}}, "timeouts are not much longer"),
         ({"network": CONSTANT, "faults": {"byzantine": 1, "behaviour": "delay", "delay": 1.0}}, "attackers that delay"),
     ],
@@ -139,5 +142,7 @@ def test_a_chain_that_halts_before_the_block_says_so() -> None:
     (halt,) = [line for line in whole if line.get("event") == "halt"]
     assert 1 < halt["height"] < 10
     assert run_block(scenario, halt["height"]).outcome == "no_quorum"
-    with pytest.raises(ScenarioError, match=f"the chain is over after {halt['height']} blocks, before it comes to this"):
+    with pytest.raises(
+        ScenarioError, match=f"the chain is over after {halt['height']} blocks, before it comes to this"
+    ):
         run_block(scenario, 10)
