@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -271,8 +270,7 @@ class _Reader:
 
 
 def _seconds(value: Any) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not known or not 0 <= value <= TIME_MAX:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= TIME_MAX:
         raise ValueError(f"a time must be a number of seconds up to {TIME_MAX:g} (got {shown(value)})")
     return float(value)
 

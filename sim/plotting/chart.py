@@ -42,6 +42,7 @@ _ROW_IN, _NARROW_IN, _ROOMY = 0.36, 0.24, 16  # a node's share of the height, up
 _SYMBOLS = ("^", "D", "o", "s", "P", "v", "h", "*", "<", ">", "p", "8", "X", "d")
 _ABSENT = {"diverge": "away", "cut": "cut off"}
 _EVENT_CHARACTERS, _ANSWERS_TOLD = 32, 8
+_ROUND_ROWS = 2
 _ORDINARY = 8  # times the median delay
 _CHARACTER = 0.0068  # of the width: a character in a label
 _STUB = 0.22  # of a cut, on either side: where lines still show
@@ -91,7 +92,7 @@ class _Chart:
         self.about = list(dict.fromkeys(flight.about for flight in height.flights if flight.about is not None))
         self.names = {about: named(about, self.about) for about in self.about}
         answers = sorted((one for one in self.about if isinstance(one, int)), key=lambda one: (one < 0, abs(one)))
-        both = [answers, [one for one in self.about if isinstance(one, tuple)]]
+        both: list[list[Any]] = [answers, [one for one in self.about if isinstance(one, tuple)]]
         self.dashes = {one: DASHES[min(index, _DASHED - 1)] for some in both for index, one in enumerate(some)}
         self.several = [one for some in both if len(some) > 1 for one in some[:_DASHED]]
         self.warp = self._warp()
@@ -157,8 +158,8 @@ class _Chart:
                         self._band(x(max(start, since)), x(min(end, until)), y, claims(said))
             else:
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-                style = {"va": "center", "fontsize": SMALL_PT, "color": GREY, "zorder": 3.5, "bbox": box}
-                axes.text(x(start), y, f"  {_ABSENT.get(why, 'down')}", **style)
+                told = f"  {_ABSENT.get(why, 'down')}"
+                axes.text(x(start), y, told, va="center", fontsize=SMALL_PT, color=GREY, zorder=3.5, bbox=box)
                 self.absences.add(why)
         result = self.height.results[node] if node < len(self.height.results) else None
         weight = "bold" if node in self._led() else "normal"
@@ -346,17 +347,21 @@ class _Chart:
         for moment in self.height.moments:
             if moment.what == "phase":
                 begun.setdefault(moment.round, moment.time)
-        last = float("-inf")
-        top = self.lane(-1) - 0.15
+        taken, unnamed = [float("-inf")] * _ROUND_ROWS, 0
         for round_, time in sorted(begun.items()):
             x = self.warp.x(time)
+            row = next((row for row, end in enumerate(taken) if x >= end), None)
+            top = self.lane(-1 - (row or 0)) - 0.15
             self.axes.plot([x, x], [-self.n + 0.5, top], color=GREY, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
-            if x < last:
+            if row is None:
+                unnamed += 1
                 continue
             leads = f": leader {self.height.leaders[round_]}" if round_ < len(self.height.leaders) else ""
             told = f"round {round_}{leads}"
             self.axes.text(x, top, told, fontsize=SMALL_PT, color=GREY, va="bottom", **LITERAL)
-            last = x + _CHARACTER * (len(told) + 2) * self.warp.width
+            taken[row] = x + _CHARACTER * (len(told) + 2) * self.warp.width
+        if unnamed:
+            self.notes.append(f"{unnamed:,} rounds are not named")
 
     def _cuts(self) -> None:
         low, high = -self.n + 0.5, self.lane(-1) - 0.4
@@ -382,7 +387,7 @@ class _Chart:
     def _ending(self) -> None:
         if self.height.ending:
             x = self.warp.x(self.height.ending.time)
-            top = self.lane(-2)
+            top = self.lane(-1 - _ROUND_ROWS)
             self.axes.plot([x, x], [-self.n + 0.5, top], color=INK, linewidth=1.2, zorder=3)
             told = f"over: {self._outcome()}"
             side = "left" if x < 0.5 * self.warp.width else "right"
@@ -398,7 +403,7 @@ class _Chart:
     def _frame(self) -> None:
         axes, room = self.axes, 0.012 * self.warp.width or 0.5
         axes.set_xlim(-room, self.warp.width + room)
-        axes.set_ylim(-self.n + 0.4, self.lane(-2) + 0.6)
+        axes.set_ylim(-self.n + 0.4, self.lane(-1 - _ROUND_ROWS) + 0.6)
         ticks = self.warp.ticks()
         axes.set_xticks([place for place, _ in ticks], [f"{time:.6g}" for _, time in ticks])
         axes.set_yticks([])

@@ -64,10 +64,40 @@ def test_nodes_are_down_from_before_or_go_down_meanwhile(lines: list[str], tmp_p
     path = written(tmp_path, lines)
     heights = [read_height(path, height) for height in range(1, 11)]
     for found in heights:
-        assert found.down == ({3} if 0.3 < found.started < 5.0 else set())
+        assert found.down == ({3: "crash"} if 0.3 < found.started < 5.0 else {})
     (crashing,) = [found for found in heights if any(change.what == "crash" for change in found.changes)][-1:]
     assert crashing.started <= 0.3
     assert crashing.changes[0][:2] == (0.3, 3)
+
+
+def test_a_number_of_thousands_of_digits_is_told(lines: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError) as failure:
+        read_height(written(tmp_path, [*lines, f'{{"t":{"9" * 5_000},"event":"crash","node":1}}']), 2)
+    (line,) = str(failure.value).splitlines()
+    assert f"t.jsonl:{len(lines) + 1}: is no trace of messages" in line
+    assert len(line) < 500
+
+
+def test_who_is_away_and_why_the_chain_halts(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    run(chain(7, network=LATENCY, law={"rate": 0.05}, recovery={"blocks": 3}, run={"blocks": 50}), trace=path)
+    plain = [json.loads(line) for line in path.read_text().splitlines()]
+    (halt,) = of(plain, "halt")
+    heights = [read_height(path, height) for height in range(1, halt["height"] + 1)]
+    assert [found.halt for found in heights] == [""] * (halt["height"] - 1) + [halt["cause"]]
+    away: dict[int, str] = {}
+    for line in plain[1:]:
+        if line["event"] == "diverge":
+            away[line["node"]] = "diverge"
+        elif line["event"] == "return":
+            del away[line["node"]]
+        elif line["event"] == "height" and line["height"] <= len(heights):
+            assert heights[line["height"] - 1].down == away
+    left = [change for change in heights[0].changes if change.what == "diverge"]
+    assert {(change.time, change.node) for change in left} == {
+        (line["t"], line["node"]) for line in of(plain, "diverge")
+    }
+    assert len(left) == 2
 
 
 def test_a_height_that_is_missing_is_told_with_those_that_are_there(lines: list[str], tmp_path: Path) -> None:
@@ -109,7 +139,12 @@ def changed(lines: list[str], event: str, fields: dict[str, Any]) -> tuple[list[
         ("send", {"type": "a\x1b[2J"}, "type must be a text of at most 40 characters that can be shown"),
         ("send", {"type": "a" * 41}, "type must be a text of at most 40 characters"),
         ("send", {"round": 1e99}, "round must be a whole number"),
-        ("send", {"value": [1]}, "a value has proposer, round, variant and result"),
+        ("send", {"value": [1]}, "a value has proposer, round, variant, result"),
+        ("send", {"value": [1, 0, 0, None, [1, 0], 5]}, "a list of at most 5 is expected"),
+        ("send", {"value": [1, 0, 0, 10**400]}, "a result must be a whole number"),
+        ("send", {"value": {"proposer": 1}}, "a list of at most 5 is expected"),
+        ("send", {"t": 10**400}, "a time must be a number of seconds"),
+        ("send", {"at": [0.1, 0.2, 1e308]}, "a time must be a number of seconds up to 1e+12 (got 1e+308)"),
         ("send", {"event": "sned"}, "event 'sned' is unknown"),
         ("send", {"height": ...}, "the line lacks 'height'"),
         ("send", {"height": "2"}, "height must be a whole number"),

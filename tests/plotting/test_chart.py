@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from timed import chain, of
 
-from sim import ScenarioError, run, save
+from sim import Scenario, ScenarioError, run, save
 from sim.analysis.height import Height, read_height
+from sim.consensus.attackers import Answers
+from sim.engines.events.ledger import Block
+from sim.engines.events.trace import Trace
 from sim.plotting.chart import ARROWS_MAX, HEADS_MAX, chart
-from sim.plotting.chart_words import ended, merged, named
+from sim.plotting.chart_words import MESSAGES, ended, merged, named
 
 LATENCY = {"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.4}}
 HOSTILE = ("</script><script>", "$x$", "_hidden", "a & b", "-->", "%s {0}", "\\frac{")
@@ -23,7 +28,8 @@ HOSTILE = ("</script><script>", "$x$", "_hidden", "a & b", "-->", "%s {0}", "\\f
 
 def drawn(tmp_path: Path, n: int = 4, height: int = 1, **parts: Any) -> tuple[Height, Axes, list[dict[str, Any]]]:
     path = tmp_path / "t.jsonl"
-    run(chain(n, **({"network": LATENCY, "run": {"blocks": height + 3}} | parts)), trace=path)
+    defaults: dict[str, Any] = {"network": LATENCY, "run": {"blocks": height + 3}}
+    run(chain(n, **(defaults | parts)), trace=path)
     found = read_height(path, height)
     return found, chart(found), [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -123,18 +129,18 @@ def test_filled_symbols_are_phases_that_votes_led_to(tmp_path: Path) -> None:
 def test_a_node_that_is_down_has_no_line_meanwhile(tmp_path: Path) -> None:
     crashes = {"crashes": [{"nodes": {"a": [2]}, "at": 0.1, "until": 30.0}]}
     _, axes, _ = drawn(tmp_path, 4, faults=crashes)
-    assert " down" in texts(axes)
-    lifelines = [line for line in axes.lines if list(line.get_ydata()) == [-2, -2] and line.get_linewidth() == 0.7]
-    assert len(lifelines) == 1
-    assert max(lifelines[0].get_xdata()) == pytest.approx(0.1)
+    assert "  down" in texts(axes)
+    lifelines = [np.array(line.get_xydata()) for line in axes.lines if line.get_linewidth() == 0.7]
+    (mine,) = [points for points in lifelines if list(points[:, 1]) == [-2, -2]]
+    assert mine[1, 0] == pytest.approx(0.1)
 
 
 def test_messages_that_are_held_up_are_said_and_not_drawn(tmp_path: Path) -> None:
-    split = {"latency": 0.1, "partitions": [{"start": 0.0, "end": 500.0, "apart": [{"a": [0]}]}]}
-    found, axes, _ = drawn(tmp_path, 4, network=split)
+    split = {"latency": 0.1, "partitions": [{"start": 0.0, "end": 500.0, "apart": [{"a": [3]}]}]}
+    found, axes, _ = drawn(tmp_path, 4, network=split, faults={"byzantine": 1})
     late = sum(at > 400 for flight in found.flights for _, at in flight.copies)
     assert late
-    assert any(f"{late} messages held up beyond the end" in text.replace("\n", " ") for text in texts(axes))
+    assert any(f"{late} messages that arrive after the end" in text.replace("\n", " ") for text in texts(axes))
     assert arrows(axes) == sum(len(flight.copies) for flight in found.flights) - late
 
 
@@ -160,6 +166,83 @@ def test_names_are_drawn_as_they_are_and_escaped(name: str, tmp_path: Path) -> N
     save(axes, picture.with_suffix(".pdf"))
     assert not [one for one in ET.parse(picture).iter() if one.tag.endswith("script")]  # noqa: S314 -- our own file
     assert "<script" not in picture.read_text()
+
+
+def test_names_of_groups_are_drawn_as_they_are_and_escaped(tmp_path: Path) -> None:
+    path, picture = tmp_path / "t.jsonl", tmp_path / "c.svg"
+    name = "<b>&\"'$x$"
+    document = chain(4, network=LATENCY).model_dump(exclude_none=True)
+    document["nodes"] |= {name: document["nodes"]["a"]}
+    run(Scenario.model_validate(document), trace=path)
+    axes = chart(read_height(path, 1))
+    assert sum(text.startswith(f"{name} ") for text in texts(axes)) == 4
+    save(axes, picture)
+    ET.parse(picture)  # noqa: S314 -- our own file
+    assert "<b>" not in picture.read_text()
+
+
+def test_a_protocol_that_nobody_knows_is_drawn_from_its_trace(tmp_path: Path) -> None:
+    """Its messages, phases and timers have names of their own, and blocks name their parents."""
+    path, kinds = tmp_path / "t.jsonl", [f"echo {index}" for index in range(len(MESSAGES) + 2)]
+    scenario = chain(4, network=LATENCY, consensus={"protocol": "hotstuff"})
+    stream = io.StringIO()
+    trace = Trace(stream, scenario)
+    trace.block(0.0, Block(1, (2, 0, 1, 3), Answers((0, 0, 1, -1), (2, 1), (2, 1)), 0.0))
+    lines = [
+        {"t": 0.1 * index, "event": "send", "node": index % 4, "height": 1, "round": index, "type": kind}
+        | {"value": [index % 4, index, 0, None, [0, 0]], "to": [(index + 1) % 4], "at": [0.1 * index + 0.08]}
+        for index, kind in enumerate(kinds)
+    ]
+    lines.append({"t": 0.15, "event": "phase", "node": 1, "height": 1, "round": 0, "phase": "dozing"})
+    lines.append({"t": 0.25, "event": "phase", "node": 1, "height": 1, "round": 0, "phase": "dreaming"})
+    lines.append({"t": 0.35, "event": "timeout", "node": 1, "height": 1, "round": 0, "timer": "alarm"})
+    path.write_text(stream.getvalue() + "".join(json.dumps(line) + "\n" for line in lines))
+    axes = chart(read_height(path, 1))
+    said = texts(axes)
+    assert {f"{kind}  1" for kind in kinds} <= set(said)
+    assert {"alarm timer  1", "dreaming", "Height 1: the trace ends before it does"} <= set(said)
+    assert arrows(axes) == len(kinds)
+    labels = {text.get_text(): text.get_color() for text in axes.texts}
+    assert len({labels[f"{kind}  1"] for kind in kinds}) == len(MESSAGES)
+    assert any(f"ypes of messages share {len(MESSAGES)} colours" in text.replace("\n", " ") for text in said)
+
+
+def test_a_node_whose_answer_lost_is_away(tmp_path: Path) -> None:
+    parts: dict[str, Any] = {"law": {"rate": 0.15}, "recovery": {"blocks": 3}, "run": {"blocks": 50}}
+    found, _, lines = drawn(tmp_path, 7, 1, **parts)
+    (halt,) = of(lines, "halt")
+    found = read_height(tmp_path / "t.jsonl", halt["height"])
+    assert found.ending is not None
+    assert set(found.down.values()) == {"diverge"}
+    said = texts(chart(found))
+    assert said.count("  away") == len(found.down)
+    assert "away: an answer of its own lost" in said
+    assert f"Height {halt['height']}: no quorum ({found.ending.cause}); the chain halts ({halt['cause']})" in said
+
+
+def test_a_state_that_is_fetched_after_the_end_does_not_stretch_the_picture(tmp_path: Path) -> None:
+    recovery = {"seconds": 1.0, "state_bytes": 1_000_000}
+    _, _, lines = drawn(tmp_path, 7, 1, law={"rate": 0.15}, recovery=recovery)
+    height = of(lines, "send", type="state")[0]["height"]
+    found = read_height(tmp_path / "t.jsonl", height)
+    axes = chart(found)
+    assert found.ending is not None
+    after = sum(at > found.started + axes.get_xlim()[1] for flight in found.flights for _, at in flight.copies)
+    assert after > 40
+    assert any(f"{after} messages that arrive after the end" in text.replace("\n", " ") for text in texts(axes))
+    assert axes.get_xlim()[1] < 2 * (found.ending.time - found.started)
+
+
+def test_many_rounds_are_named_in_two_rows_or_said_to_be_without_names(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    run(chain(4, network=LATENCY, run={"blocks": 1}), trace=path)
+    with path.open("a") as file:
+        for index in range(9):
+            phase = {"t": 0.001 * index, "event": "phase", "node": 1, "height": 1, "round": index, "phase": "prepared"}
+            file.write(json.dumps(phase) + "\n")
+    said = texts(chart(read_height(path, 1)))
+    assert [text for text in said if text.startswith("round ")] == ["round 0: leader 3", "round 1: leader 0"]
+    assert any("7 rounds are not named" in text.replace("\n", " ") for text in said)
 
 
 def test_what_is_too_much_for_a_picture_is_refused(tmp_path: Path) -> None:
