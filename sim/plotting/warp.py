@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import pairwise
+from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CUTS_MAX = 8
-_LONG, _SHORT = 0.2, 0.07  # of all that is not cut: a stretch that is cut, and what is left of it
+_LONG, _SHORT = 0.5, 0.07  # of all that is not cut: a stretch that is cut, and what is left of it
 _TICKS = 8
 
 
@@ -43,9 +44,8 @@ class Warp:
     def __init__(self, times: Iterable[float], busy: Iterable[tuple[float, float]]) -> None:
         places = sorted(set(times))
         self.first, self.last = places[0], places[-1]
-        gaps = _cut(self.last - self.first, _quiet(places, busy))
-        shown = self.last - self.first - sum(end - start for start, end in gaps)
-        width = _SHORT * shown or 1.0
+        gaps = _cut(places, _quiet(places, busy))
+        width = _SHORT * _shown(places, gaps)
         self.cuts: list[Cut] = []
         self._knots = [(self.first, 0.0)]
         for start, end in gaps:
@@ -61,17 +61,19 @@ class Warp:
         if place > 0 and place % 2 and place + 1 < len(self._knots):  # within a cut
             end, right = self._knots[place + 1]
             return left + (right - left) * (time - start) / (end - start)
-        return left + time - start
+        return left + (time - start)
 
     def ticks(self) -> list[tuple[float, float]]:
         """Places and times of ticks: round times since the beginning, of one step, outside of the cuts."""
         edges = [self.first, *(time for cut in self.cuts for time in cut[:2]), self.last]
         stretches = list(zip(edges[::2], edges[1::2], strict=True))
         step = _step(sum(end - start for start, end in stretches) / _TICKS)
+        if not step:
+            return [(0.0, 0.0)]
         found = []
         for start, end in stretches:
             index = -(-(start - self.first) // step)
-            while step and self.first + index * step <= end + 1e-9 * step:
+            while self.first + index * step <= end + 1e-9 * step:
                 found.append((self.x(self.first + index * step), index * step))
                 index += 1
         return found or [(0.0, 0.0)]
@@ -91,16 +93,20 @@ def _quiet(places: Sequence[float], busy: Iterable[tuple[float, float]]) -> list
     return found
 
 
-def _cut(span: float, quiet: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that are long beside all that is left, in their order."""
-    cut = []
+def _cut(places: Sequence[float], quiet: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those that are long beside all that is left, of which there must be something, in their order."""
+    cut: list[tuple[float, float]] = []
     for start, end in sorted(quiet, key=lambda gap: gap[0] - gap[1])[:CUTS_MAX]:
-        rest = span - (end - start)
-        if end - start <= _LONG * rest:
+        rest = _shown(places, [*cut, (start, end)])
+        if not rest or end - start <= _LONG * rest:
             break
         cut.append((start, end))
-        span = rest
     return sorted(cut)
+
+
+def _shown(places: Sequence[float], cut: Sequence[tuple[float, float]]) -> float:
+    """The length of all that is not cut, from positive terms: cuts may be a million times as long."""
+    return fsum(end - start for start, end in pairwise(places) if (start, end) not in cut)
 
 
 def _step(least: float) -> float:

@@ -67,11 +67,15 @@ def carried_over(scenario: Scenario) -> str | None:
 
 
 def _dependences(scenario: Scenario) -> Iterator[str]:
-    network, faults = scenario.network or Network(), scenario.faults
     if scenario.chained:
         yield "who is away, and whether the chain goes on, depends on the blocks before"
     if scenario.consensus.protocol not in ONE_BY_ONE:
         yield f"{scenario.consensus.protocol} works on several heights at a time"
+    yield from _of_the_network(scenario.network or Network())
+    yield from _of_the_nodes(scenario)
+
+
+def _of_the_network(network: Network) -> Iterator[str]:
     seconds: float | None = getattr(network.latency, "constant", None)
     if seconds is None or seconds <= 0:
         yield "latency is drawn, or zero: nodes begin a block one after the other, depending on the block before"
@@ -79,6 +83,10 @@ def _dependences(scenario: Scenario) -> Iterator[str]:
         yield "messages share links: nodes begin a block one after the other, depending on the block before"
     if network.loss or network.duplication or network.reordering or network.gst or network.partitions:
         yield "what goes wrong in the network at a time depends on the blocks before"
+
+
+def _of_the_nodes(scenario: Scenario) -> Iterator[str]:
+    faults = scenario.faults
     if faults.crashes:
         yield "which nodes are down depends on the time, and so on the blocks before"
     if scenario.election.byzantine and faults.behaviour not in _IN_STEP:
@@ -87,7 +95,8 @@ def _dependences(scenario: Scenario) -> Iterator[str]:
         yield "a few nodes may decide sooner than others, and begin the next block sooner"
     if any(group.executor.seconds_per_request is not None for group in scenario.nodes.values()):
         yield "devices may still be busy with the block before"
-    if seconds is not None and _soonest(scenario) < _PATIENCE * seconds:
+    seconds: float = getattr((scenario.network or Network()).latency, "constant", None) or 0.0
+    if _soonest(scenario) < _PATIENCE * seconds:
         yield "timeouts are not much longer than messages take"
 
 
