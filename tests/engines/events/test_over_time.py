@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from timed import chain, of, traced
 
 from sim import EngineError, Result, Scenario, run
+from sim.consensus.attackers import FABRICATED, Answers
+from sim.engines.events.draws import among
 from sim.engines.events.state_sync import PARTS
 
 INDEPENDENT = {"difficulty": "independent", "rate": 0.02}
@@ -335,3 +337,9 @@ def test_attackers_that_win_send_everybody_away_and_seconds_bring_them_back() ->
     found = run(scenario, engine="events")
     assert found.outcomes["wrong_result"].count
     assert found.blocks == 20
+
+
+def test_answers_of_those_who_are_away_count_for_nothing() -> None:
+    answers, power = Answers((0, 0, 0, 1, 1, FABRICATED), (5, 4), (3, 2)), (2, 2, 1, 3, 1, 4)
+    assert among(answers, frozenset({0, 5}), power) == Answers((1, 1, 1, 0, 0, FABRICATED), (4, 3), (2, 2))
+    assert among(answers, frozenset({0, 1, 2}), power).power == (4, 0)
