@@ -133,7 +133,7 @@ def test_a_hostile_header_is_one_line_and_exit_code_2(
 
 def swept(tmp_path: Path, text: str, *flags: str) -> Path:
     store = tmp_path / "r.db"
-    assert execute(["sweep", scenario(tmp_path, text + SWEEP), "--store", str(store), *flags]) == 0
+    assert execute(["sweep", scenario(tmp_path, text + SWEEP), "--store", str(store), "--workers", "1", *flags]) == 0
     return store
 
 
