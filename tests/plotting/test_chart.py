@@ -235,6 +235,14 @@ def test_a_state_that_is_fetched_after_the_end_does_not_stretch_the_picture(tmp_
     assert axes.get_xlim()[1] < 2 * (found.ending.time - found.started)
 
 
+def test_where_most_messages_are_held_up_beyond_the_end_the_picture_ends_before_they_arrive(tmp_path: Path) -> None:
+    split = {"latency": 0.1, "partitions": [{"start": 0.0, "end": 90.0, "apart": [{"a": 3}]}]}
+    found, axes, _ = drawn(tmp_path, 7, 1, network=split, consensus={"result": "propose"})
+    assert found.ending is not None
+    assert sum(at > 80 for flight in found.flights for _, at in flight.copies) > len(found.flights)
+    assert axes.get_xlim()[1] < 2 * (found.ending.time - found.started)
+
+
 def test_many_rounds_are_named_in_two_rows_or_said_to_be_without_names(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     run(chain(4, network=LATENCY, run={"blocks": 1}), trace=path)
