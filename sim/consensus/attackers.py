@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sim.consensus.faults import Behaviour
-    from sim.consensus.protocols.replica import Replica
+    from sim.consensus.protocols.machine import Machine
 
 FABRICATED = -1
 """The result that nobody computed and that colluding nodes claim; those of `random` nodes lie below it."""
@@ -89,7 +89,7 @@ class Attacker:
         The honest nodes.
     """
 
-    def __init__(self, machine: Replica, behaviour: Behaviour, honest: Sequence[int]) -> None:
+    def __init__(self, machine: Machine, behaviour: Behaviour, honest: Sequence[int]) -> None:
         self.machine, self.behaviour = machine, behaviour
         self.node, self.proposes = machine.node, machine.setting.proposes
         self.honest = tuple(honest)
