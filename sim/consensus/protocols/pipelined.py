@@ -102,7 +102,8 @@ class Pipelined(Machine):
         self.open = 1
         """The lowest height that it has not closed."""
         self._pending: dict[int, Pending] = {}
-        self._last_decided = 0
+        self._last = 0
+        """The latest height that is known to be decided."""
         self._wanted = self._asked = 0
         self._on |= {Fetch: self._on_fetch, ResultVote: self._on_result_vote}
 
@@ -237,9 +238,9 @@ class Pipelined(Machine):
 
     def _backlog(self) -> int:
         """Blocks that are decided and not closed."""
-        if self._last_decided < self.open + DEPTH - 1:
+        if self._last < self.open + DEPTH - 1:
             return 0  # there is no room for so many
-        heights = range(self.open, self._last_decided + 1)
+        heights = range(self.open, self._last + 1)
         return sum((p := self._pending.get(h)) is not None and p.decided is not None for h in heights)
 
     def _leave(self, height: int, round_: int) -> None:
@@ -248,7 +249,8 @@ class Pipelined(Machine):
         if height < self.open or pending.left or pending.done or pending.decided is not None:
             return
         pending.left = True
-        self._enter(height, round_, "left")
+        if pending.leaders:
+            self._enter(height, round_, "left")
         self._out.append(Leave(height, round_))
 
     def _decide(self, height: int, round_: int, value: Value) -> None:
@@ -259,7 +261,7 @@ class Pipelined(Machine):
         if pending.decided is not None or pending.dead:
             return
         pending.decided = Decide(height, round_, value)
-        self._last_decided = max(self._last_decided, height)
+        self._last = max(self._last, height)
         if not pending.done:
             self._enter(height, round_, "decided")
         self._out.append(pending.decided)
@@ -286,7 +288,7 @@ class Pipelined(Machine):
     def _over(self, height: int) -> bool:
         pending = self._pending.get(height)
         if pending is None or (pending.decided is None and not pending.done):
-            return height < self._last_decided
+            return height < self._last
         return pending.done
 
     # The vote on results.
@@ -324,6 +326,7 @@ class Pipelined(Machine):
         best = votes.best()
         if best >= self.quorum:
             pending.certified = next(result for result, power in votes.power.items() if power == best)  # type: ignore[assignment]
+            self._last = max(self._last, pending.height)
             self._leave_results(pending, "certified")
         elif best + self.all_power - votes.total < self.quorum:
             self._leave_results(pending, "uncertified")
