@@ -37,6 +37,16 @@ FLUSHING = 16
 """Heights after the last one that a pipelined replica begins at once; before each later one it waits a second."""
 
 
+def messages_a_block(protocol: str, n: int, *, proposes: bool) -> int:
+    """Messages of a block, by the protocol's formula."""
+    formulas = {
+        "pbft": (2 * n, 3 * n),
+        "tendermint": (2 * n + 1, 3 * n + 1),
+        "hotstuff": (2, 4),
+    }
+    return (n - 1) * formulas[protocol][not proposes]
+
+
 @dataclass(frozen=True)
 class Letter:
     """A message on its way."""
@@ -85,6 +95,7 @@ class Cluster:
         self.certified: dict[int, dict[int, int | None]] = {}
         self.left: dict[int, set[int]] = {}
         self.reached: dict[int, int] = {}
+        self.refused: dict[int, int] = {}
         self.sent: list[Message] = []
         self.sends = 0
         self.phases: dict[tuple[int, int], list[str]] = {}
@@ -112,7 +123,9 @@ class Cluster:
     def enter(self, node: int, height: int) -> None:
         """Let a replica begin a height."""
         replica = self.replicas[node]
-        if replica.height < height and (height <= self.heights or (replica.pipelined and not self.through())):
+        if height > self.heights and (not replica.pipelined or self.through()):
+            self.refused[node] = height
+        elif replica.height < height:
             self.apply(node, replica.enter(height, self.order(height), self.order(height + 1)[0]))
 
     def order(self, height: int) -> tuple[int, ...]:
@@ -216,6 +229,8 @@ class Cluster:
         """Let it work again."""
         self.down.discard(node)
         self.apply(node, self.replicas[node].resume())
+        for other, height in sorted(self.refused.items()):
+            self.enter(other, height)
 
     @property
     def honest(self) -> list[int]:

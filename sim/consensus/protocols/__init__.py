@@ -15,6 +15,7 @@ PROTOCOLS = Registry(
     builtin={
         "pbft": "sim.consensus.protocols.pbft:Pbft",
         "tendermint": "sim.consensus.protocols.tendermint:Tendermint",
+        "hotstuff": "sim.consensus.protocols.hotstuff:HotStuff",
     },
     group="sim.protocols",
     default="pbft",
