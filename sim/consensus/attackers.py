@@ -114,9 +114,12 @@ class Attacker:
 
     def _equivocated(self, effect: Broadcast | Send, message: Message, answers: Answers) -> Iterator[Broadcast | Send]:
         if isinstance(message, ResultVote):
-            for result, fellows in ((0, self.fellows), (1, ())):  # fellows are told one thing, to keep in step
-                receivers = self._others((*answers.holders(result), *fellows))
-                yield Send(receivers, replace(message, result=result), effect.copy)
+            collector = effect.receivers if isinstance(effect, Send) else ()
+            told = (*self.fellows, *collector)  # one thing: fellows to keep in step, a collector since it tells all
+            most = dict.fromkeys((*answers.holders(0), *told))
+            rest = tuple(node for node in answers.holders(1) if node not in most)
+            for result, receivers in enumerate((tuple(most), rest)):
+                yield Send(self._others(receivers), replace(message, result=result), effect.copy)
         elif isinstance(message, self.machine.proposals) and (sides := self._sides(message, answers)):
             (first, mine), (second, theirs) = sides
             yield Send(self._others(mine), replace(message, value=first), effect.copy)

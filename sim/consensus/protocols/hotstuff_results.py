@@ -8,6 +8,7 @@ from sim.consensus.protocols.effects import Broadcast, Send
 from sim.consensus.protocols.hotstuff_messages import Certification
 from sim.consensus.protocols.messages import Message, ResultVote
 from sim.consensus.protocols.pipelined import Pending, Pipelined
+from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
     from sim.consensus.protocols.setting import Setting
@@ -75,6 +76,13 @@ class Collecting(Pipelined):
         pending = self._at(message.height)
         if pending.done:
             return
+        shown = Votes(self.power)
         for voter, result in message.votes:
-            pending.result_votes.add(voter, result)
+            shown.add(voter, result)
+        first, second = pending.result_votes, shown
+        if shown.best() >= self.quorum:
+            first, second = shown, first  # a proof, whatever its voters have told this replica
+        for voter, result in second.choice.items():
+            first.add(voter, result)
+        pending.result_votes = first
         self._try_certify(pending)
