@@ -79,6 +79,8 @@ class Cluster:
     """Letters that never arrive."""
     doubles: float = 0.0
     """Share of the letters that arrive a second time."""
+    slow: float = 0.0
+    """Share of the executions that take some seconds; the others take no time."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -152,8 +154,11 @@ class Cluster:
             case SetTimer(timer, seconds, lane):
                 self.timers[node, timer.kind, lane] = (self.now + seconds, timer)
             case Execute(height):
-                answer = self.answers.get(node, ANSWER) if height <= self.heights else ANSWER
-                self.apply(node, replica.executed(height, answer))
+                if self.slow and height <= self.heights and self.random.random() < self.slow:
+                    ready = self.now + self.random.choice((1, 5, 12))
+                    self.timers[node, "execution", height] = (ready, Timer("execution", height, 0))
+                else:
+                    self.execute(node, height)
             case Enter(height, _, phase):
                 self.phases.setdefault((node, height), []).append(phase)
             case Decide(height, _, value):
@@ -171,6 +176,11 @@ class Cluster:
                     self.timers[node, "idle", height] = (self.now + 1, Timer("idle", height, 0))
                 else:
                     self.enter(node, height)
+
+    def execute(self, node: int, height: int) -> None:
+        """End an execution."""
+        answer = self.answers.get(node, ANSWER) if height <= self.heights else ANSWER
+        self.apply(node, self.replicas[node].executed(height, answer))
 
     def send(self, node: int, receivers: Iterable[int], message: Message) -> None:
         """Put letters into the bag."""
@@ -205,8 +215,10 @@ class Cluster:
         self.now, timer = self.timers.pop(key)
         if timer.kind == "idle":
             self.enter(key[0], timer.height)
-            return True
-        self.apply(key[0], self.replicas[key[0]].expire(timer))
+        elif timer.kind == "execution":
+            self.execute(key[0], timer.height)
+        else:
+            self.apply(key[0], self.replicas[key[0]].expire(timer))
         return True
 
     def run(self, *, turns: int = 10_000, until: Callable[[], bool] | None = None) -> None:
@@ -222,7 +234,7 @@ class Cluster:
         """Stop a replica: its timers and the letters on their way to it are lost."""
         self.down.add(node)
         self.bag = [letter for letter in self.bag if letter.receiver != node]
-        for key in [key for key in self.timers if key[0] == node]:
+        for key in [key for key in self.timers if key[0] == node and key[1] != "execution"]:
             del self.timers[key]
 
     def recover(self, node: int) -> None:

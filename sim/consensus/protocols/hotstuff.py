@@ -18,7 +18,8 @@ was proposed, so that nothing can have been certified in between, as the three-c
 the next height's first leader. If that one fails, or too few vote, the height is tried again in round 1: that leader
 counts the votes for its proposal itself, and sends the certificate to all. After the last round the chain goes on with
 the next height, and leaves this one out. New-views go to all once two views in a row have failed, and a replica joins
-more than f others; whoever knows a later certificate answers with it. Timers double while no certificate comes.
+more than f others; whoever knows a later certificate answers with it. Timers double with every view that fails until one succeeds,
+and with every fourth until a block is committed.
 
 Under `certify`, a replica executes a block that is committed, and sends its result to the leader whose proposal carried
 the commit. That one collects them, and shows q equal ones, or that no result can reach q, to all in a *certificate*. A
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 _DOUBLINGS_MAX = 8
 _CALL_AFTER = 2  # views in a row that have failed, after which new-views go to all
+_PATIENCE = 4  # views that have failed since the last commit for each doubling: a three-chain needs several in time
 _WORKING = ("waiting", "supported", "diverged")
 
 
@@ -61,8 +63,7 @@ class HotStuff(Collecting):
         *(Transition(phase, "timer, or others went on", "waiting") for phase in _WORKING),
         *(Transition(phase, "last round over", "left") for phase in _WORKING),
         *(Transition(phase, "three-chain", "decided") for phase in (*_WORKING, "left")),
-        *(Transition(phase, "others' votes on its result", "certified") for phase in (*_WORKING, "left")),
-        *(Transition(phase, "others' votes on its result", "uncertified") for phase in (*_WORKING, "left")),
+        *(Transition(phase, "proof of its result", "certified") for phase in ("waiting", "supported", "left")),
         *RESULT_TRANSITIONS,
     )
     timeouts = ("view",)
@@ -80,7 +81,7 @@ class HotStuff(Collecting):
         self.chain = Chain()
         self.voted: View = (0, 0)
         self._started = self._telling = False
-        self._failures = 0
+        self._failures = self._fruitless = 0
         self._proposed: dict[View, dict[int, Proposal]] = defaultdict(dict)
         self._votes: dict[View, Votes] = defaultdict(lambda: Votes(self.power))
         self._wants: dict[int, View] = {}
@@ -132,8 +133,8 @@ class HotStuff(Collecting):
 
     def _start_timer(self) -> None:
         height, round_ = self.view
-        seconds = self.setting.timeouts.view * 2 ** min(self._failures, _DOUBLINGS_MAX)
-        self._out.append(SetTimer(Timer("view", height, round_), seconds))
+        doublings = min(max(self._failures, self._fruitless // _PATIENCE), _DOUBLINGS_MAX)
+        self._out.append(SetTimer(Timer("view", height, round_), self.setting.timeouts.view * 2**doublings))
 
     def _rearm(self) -> None:
         if self._started:
@@ -143,6 +144,7 @@ class HotStuff(Collecting):
         height, round_ = self.view
         if (timer.height, timer.round) == self.view and self._started:
             self._failures += 1
+            self._fruitless += 1
             following = (height, round_ + 1) if round_ + 1 < self.setting.rounds else (height + 1, 0)
             self._go(following, leaving=True, telling=True)
 
@@ -316,6 +318,8 @@ class HotStuff(Collecting):
         if view > chain.high.view:
             self._failures = 0
         committed = chain.add(certificate)
+        if committed:
+            self._fruitless = 0
         for block in reversed(committed):
             self._collectors[block.height] = self._collector(block, carrier)
         for block in committed:

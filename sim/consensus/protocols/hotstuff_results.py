@@ -79,10 +79,10 @@ class Collecting(Pipelined):
         shown = Votes(self.power)
         for voter, result in message.votes:
             shown.add(voter, result)
-        first, second = pending.result_votes, shown
-        if shown.best() >= self.quorum:
-            first, second = shown, first  # a proof, whatever its voters have told this replica
+        proven = shown.best() >= self.quorum  # whatever its voters have told this replica
+        first, second = (shown, pending.result_votes) if proven else (pending.result_votes, shown)
         for voter, result in second.choice.items():
             first.add(voter, result)
         pending.result_votes = first
-        self._try_certify(pending)
+        if proven or pending.decided is not None:
+            self._try_certify(pending)

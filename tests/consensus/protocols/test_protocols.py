@@ -263,7 +263,7 @@ def _eventful(protocol: str, seed: int) -> Cluster:
 
     draw = Random(seed)
     n = draw.choice([4, 5, 7])
-    timeouts = Timeouts(commit=draw.choice([0, 1]))
+    timeouts = Timeouts(commit=draw.choice([0, 1]), view=Random(seed + 3).choice([1, 4]))
     cluster = Cluster(
         protocol,
         n,
@@ -273,6 +273,7 @@ def _eventful(protocol: str, seed: int) -> Cluster:
         seed=seed,
         timeouts=timeouts,
         checkpoint_interval=draw.choice([2, 100]),
+        slow=Random(seed + 2).choice([0.0, 0.5]),
     )
     cluster.silent = frozenset(draw.sample(range(n), draw.choice([0, 1, 1, 2])))
     if draw.random() < 0.5:

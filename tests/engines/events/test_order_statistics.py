@@ -75,11 +75,42 @@ class Expected:
         closed = self.voted_on(height, decided) if self.certify else decided
         return decided, closed + 1.0
 
+    def sequential(self, protocol: str, heights: int) -> list[Times]:
+        """When each node decides each height, if heights follow each other."""
+        begun, found = np.zeros(self.n), []
+        for height in range(1, heights + 1):
+            decided, begun = getattr(self, protocol)(height, begun, self.leader(height))
+            found.append(decided)
+        return found
+
+    def leader(self, height: int) -> int:
+        """The first leader of a height."""
+        return self.world._leaders.of(height)[0]
+
+    def pipelined(self, heights: int) -> list[Times]:
+        """The same for HotStuff, where a block is decided once those of three heights are certified."""
+        known: list[Times] = []
+        free, start = np.zeros(self.n), 0.0
+        for height in range(1, heights + 4):
+            leader, execution = self.leader(height), 0.0 if self.certify or height > heights else self.execution
+            proposed = max(start, free[leader]) + execution if execution else start
+            arrived = self.arrivals(height, "proposal", np.full(self.n, proposed))[leader]
+            if height > 1:
+                arrived_certificate = arrived.copy()
+                arrived_certificate[leader] = start
+                known.append(arrived_certificate)
+            voted = np.maximum(arrived, free) + execution if execution else arrived
+            voted[leader] = proposed
+            free = voted if execution else free
+            votes = self.arrivals(height, "vote", voted)[:, self.leader(height + 1)]
+            start = float(np.sort(votes)[self.quorum - 1])
+        return [np.maximum.reduce(known[first : first + 3]) for first in range(heights)]
+
 
 @pytest.mark.parametrize("latency", LATENCIES, ids=str)
 @pytest.mark.parametrize("n", [1, 4, 7, 16])
 @pytest.mark.parametrize("result", ["certify", "propose"])
-@pytest.mark.parametrize("protocol", ["pbft", "tendermint"])
+@pytest.mark.parametrize("protocol", ["pbft", "tendermint", "hotstuff"])
 def test_decisions_come_when_the_order_statistics_say(protocol: str, result: str, n: int, latency: Any) -> None:
     scenario = chain(
         n,
@@ -90,9 +121,34 @@ def test_decisions_come_when_the_order_statistics_say(protocol: str, result: str
     )
     _, lines = traced(scenario)
     expected = Expected(scenario)
-    begun = np.zeros(n)
-    for height in range(1, 7):
-        leader = of(lines, "height", height=height)[0]["leaders"][0]
-        decided, begun = getattr(expected, protocol)(height, begun, leader)
+    decisions = expected.pipelined(6) if protocol == "hotstuff" else expected.sequential(protocol, 6)
+    for height, decided in enumerate(decisions, start=1):
         found = {line["node"]: line["t"] for line in of(lines, "decide", height=height)}
         assert [found[node] for node in range(n)] == pytest.approx(decided.tolist(), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("result", ["certify", "propose"])
+def test_hotstuff_on_equal_delays_takes_seven_of_them_to_commit_and_two_for_each_block(result: str) -> None:
+    delay, blocks = 0.05, 30
+    scenario = chain(
+        7,
+        executor={"seconds_per_request": 0.02},
+        consensus={"protocol": "hotstuff", "result": result},
+        network={"latency": delay},
+        run={"blocks": blocks, "seed": 3},
+    )
+    done, lines = traced(scenario)
+    view = 2 * delay + (2 * 0.02 if result == "propose" else 0)  # the leader executes, then the others do
+    for height in range(1, blocks - 2):
+        begun = (height - 1) * view
+        decided = sorted(line["t"] for line in of(lines, "decide", height=height))
+        assert decided[0] == pytest.approx(begun + 3 * view), "the fourth leader"
+        next_execution = 0.02 if result == "propose" else 0
+        assert decided[1:] == pytest.approx([begun + 3 * view + next_execution + delay] * 6)
+        if result == "certify":
+            certified = sorted(line["t"] for line in of(lines, "certify", height=height))
+            assert certified == pytest.approx([decided[1] + 0.02 + delay] + [decided[1] + 0.02 + 2 * delay] * 6)
+    assert done.timing is not None
+    assert done.timing.latency_s is not None
+    latency = 7 * delay + (7 * 0.02 if result == "propose" else 0.02 + 2 * delay)
+    assert done.timing.latency_s["p50"] == pytest.approx(latency)
