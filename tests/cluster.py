@@ -145,7 +145,6 @@ class Cluster:
 
     def do(self, node: int, effect: Effect) -> None:
         """Carry out one effect."""
-        replica = self.replicas[node]
         match effect:
             case Broadcast(message):
                 self.send(node, (other for other in range(self.n) if other != node), message)

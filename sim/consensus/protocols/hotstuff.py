@@ -18,8 +18,8 @@ was proposed, so that nothing can have been certified in between, as the three-c
 the next height's first leader. If that one fails, or too few vote, the height is tried again in round 1: that leader
 counts the votes for its proposal itself, and sends the certificate to all. After the last round the chain goes on with
 the next height, and leaves this one out. New-views go to all once two views in a row have failed, and a replica joins
-more than f others; whoever knows a later certificate answers with it. Timers double with every view that fails until one succeeds,
-and with every fourth until a block is committed.
+more than f others; whoever knows a later certificate answers with it. Timers double with every view that fails until
+one succeeds, and with every fourth until a block is committed: a three-chain needs four leaders in a row in time.
 
 Under `certify`, a replica executes a block that is committed, and sends its result to the leader whose proposal carried
 the commit. That one collects them, and shows q equal ones, or that no result can reach q, to all in a *certificate*. A
@@ -324,7 +324,6 @@ class HotStuff(Collecting):
             self._collectors[block.height] = self._collector(block, carrier)
         for block in committed:
             self._decide(block.height, block.round, block.value)
-        self._consider(view)
         self._go((height + 1, 0))
         if self.view == (height + 1, 0) and self._started:
             self._lead()
@@ -364,10 +363,10 @@ class HotStuff(Collecting):
 
     def _forget(self, height: int) -> None:
         """Drop what belongs to heights that were closed long ago."""
+        super()._forget(height)
         kept: MutableMapping[View, Any]
         for kept in (self._proposed, self._votes):
             for view in [view for view in kept if view[0] < height]:
                 del kept[view]
         self._said.difference_update([view for view in self._said if view[0] < height])
-        self._collectors = {one: who for one, who in self._collectors.items() if one >= height}
         self.chain.forget(height)

@@ -26,6 +26,8 @@ class Collecting(Pipelined):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._collectors: dict[int, int] = {}
+        self._asking: dict[int, set[int]] = {}
+        """Who has sent its result to all, as the collector has shown it none."""
         self._shown: Pending | None = None
         """The latest height of which it knows a certified result."""
         self._told: dict[tuple[int, type[Message]], tuple[int, int, int]] = {}
@@ -56,8 +58,12 @@ class Collecting(Pipelined):
     def _on_result_vote(self, message: ResultVote) -> None:
         pending = self._at(message.height)
         super()._on_result_vote(message)
-        if pending.certified is not None and self._collectors.get(message.height) not in {self.node, None}:
-            self._retell(message.sender, self._certification(pending))  # it has missed what the collector showed
+        if self._collectors.get(message.height) == self.node or message.sender == self.node:
+            return
+        if pending.certified is not None:
+            self._retell(message.sender, self._certification(pending))
+        elif not pending.done:
+            self._asking.setdefault(message.height, set()).add(message.sender)
 
     def _leave_results(self, pending: Pending, phase: str) -> None:
         shows = not pending.done and self._collectors.get(pending.height) == self.node
@@ -66,6 +72,10 @@ class Collecting(Pipelined):
         super()._leave_results(pending, phase)
         if shows:
             self._out.append(Broadcast(self._certification(pending)))
+        asking = self._asking.pop(pending.height, ())
+        if pending.certified is not None and not shows:
+            for node in sorted(asking):
+                self._retell(node, self._certification(pending))
 
     def _certification(self, pending: Pending) -> Certification:
         voted = pending.result_votes.choice.items()
@@ -86,3 +96,8 @@ class Collecting(Pipelined):
         pending.result_votes = first
         if proven or pending.decided is not None:
             self._try_certify(pending)
+
+    def _forget(self, height: int) -> None:
+        """Drop what belongs to heights that were closed long ago."""
+        self._collectors = {one: who for one, who in self._collectors.items() if one >= height}
+        self._asking = {one: who for one, who in self._asking.items() if one >= height}
