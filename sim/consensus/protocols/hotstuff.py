@@ -19,7 +19,8 @@ the next height's first leader. If that one fails, or too few vote, the height i
 counts the votes for its proposal itself, and sends the certificate to all. After the last round the chain goes on with
 the next height, and leaves this one out. New-views go to all once two views in a row have failed, and a replica joins
 more than f others; whoever knows a later certificate answers with it. Timers double with every view that fails until
-one succeeds, and with every fourth until a block is committed: a three-chain needs four leaders in a row in time.
+one succeeds, and are longer by a first one with every eighth until a block is committed: a three-chain needs four
+leaders in a row to be in time.
 
 Under `certify`, a replica executes a block that is committed, and sends its result to the leader whose proposal carried
 the commit. That one collects them, and shows q equal ones, or that no result can reach q, to all in a *certificate*. A
@@ -48,9 +49,9 @@ from sim.consensus.protocols.votes import Votes
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-_DOUBLINGS_MAX = 8
+_DOUBLINGS_MAX = 4
 _CALL_AFTER = 2  # views in a row that have failed, after which new-views go to all
-_PATIENCE = 4  # views that have failed since the last commit for each doubling: a three-chain needs several in time
+_PATIENCE = 8  # views that have failed since the last commit for each time that timers grow by their first length
 _WORKING = ("waiting", "supported", "diverged")
 
 
@@ -133,8 +134,8 @@ class HotStuff(Collecting):
 
     def _start_timer(self) -> None:
         height, round_ = self.view
-        doublings = min(max(self._failures, self._fruitless // _PATIENCE), _DOUBLINGS_MAX)
-        self._out.append(SetTimer(Timer("view", height, round_), self.setting.timeouts.view * 2**doublings))
+        growth = max(2 ** min(self._failures, _DOUBLINGS_MAX), 1 + self._fruitless // _PATIENCE)
+        self._out.append(SetTimer(Timer("view", height, round_), self.setting.timeouts.view * growth))
 
     def _rearm(self) -> None:
         if self._started:
