@@ -1,12 +1,12 @@
 """Internet Computer Consensus, ICC0 and ICC1 (Camenisch, Drijvers, Hanke, Pignolet, Shoup and Williams, 2021).
 
 **The story.** Every height has a random *beacon*: f+1 shares of it, which replicas broadcast one height ahead, rank all
-replicas as block makers. The maker of rank r proposes a block when r rank delays have passed, so that rank 0 is alone
-at first. A replica gives a *notarization share* to a block of rank r once the notary delay of that rank has passed,
-unless it has a valid block of a better rank. If it gets a second block of a rank to which it has already given its
-share, the maker is faulty: the rank is *disqualified*, and no longer better than any. q shares make a *notarization*.
-A replica that has a block with its notarization relays the notarization, and goes on to the next height at once, where
-blocks extend a notarized one.
+replicas as block makers. The maker of rank r proposes a block when r rank delays have passed, unless it has a valid
+block of a better rank by then: so rank 0 is alone at first. A replica gives a *notarization share* to a block of rank r
+once the notary delay of that rank has passed, unless it has a valid block of a better rank. If it gets a second block
+of a rank to which it has already given its share, the maker is faulty: the rank is *disqualified*, and no longer better
+than any. q shares make a *notarization*. A replica that has a block with its notarization relays the notarization, and
+goes on to the next height at once, where blocks extend a notarized one.
 
 Slow networks and faulty makers let several blocks of a height be notarized; finality comes on top of that. A replica
 that goes on with a block, and has given its share to no other one of that height, broadcasts a *finalization share* for
@@ -15,22 +15,24 @@ block of that height can ever be notarized, so all later blocks extend it. A hei
 blocks is decided by the next one.
 
 **Here.** Ranks are given (`leaders`), but a replica acts on them only with f+1 beacon shares; the first height's beacon
-is part of the genesis. The rule for a second block of a rank is the paper's. Its replicas pass on every block that they
-accept; here they echo blocks only when the next rank's turn comes without a notarization, or a maker shows two: nothing
-is sent twice when nothing fails, as with the gossip of ICC1. A replica that has a notarization before it has given a
-share still gives it, to that block. It counts as having left a height when the delay after its last rank is over, but
-goes on with what is notarized later, until the height is closed for everybody. Under `propose` a block carries its
-maker's result; a replica executes before it gives its notarization share, and a block whose result differs from its own
-is not valid for it. A finalization share says nothing about results. A block is agreed when it is final, which a later
-block may bring about; a height that all have left is skipped: later blocks extend the one before it. The paper's
-channels never lose a message; here replicas ask for what seems to be missing, and others tell again what they have said.
+is part of the genesis. The paper's makers propose at their turn whatever else they have, and its replicas pass on every
+block that they accept; here they echo blocks only when the next rank's turn comes without a notarization, or a maker
+shows two: nothing is sent twice when nothing fails, as with the gossip of ICC1. A replica that has a notarization before
+it has given a share still gives it, to that block. It counts as having left a height when the delay after its last rank
+is over (not while it executes), but goes on with what is notarized later, until the height is closed for everybody.
+Under `propose` a block carries its maker's result; a replica executes before it gives its notarization share, and a
+block whose result differs from its own is not valid for it. A finalization share says nothing about results. A block is
+agreed when it is final, which a later block may bring about; a height that all have left is skipped: later blocks
+extend the one before it. The paper's channels never lose a message; here replicas ask for what seems to be missing, and
+others repeat what they have said.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.consensus.protocols.effects import Broadcast, Return, Send, SetTimer, Timer
+from sim.consensus.protocols.effects import Broadcast, Return, Timer
+from sim.consensus.protocols.icc_chain import IccChain
 from sim.consensus.protocols.icc_height import IccHeight
 from sim.consensus.protocols.icc_messages import (
     BeaconShare,
@@ -41,22 +43,20 @@ from sim.consensus.protocols.icc_messages import (
     Parent,
     Proposal,
 )
-from sim.consensus.protocols.messages import Certificate, Decision, Fetch, Message, ResultVote, Value
-from sim.consensus.protocols.pipelined import WINDOW, Pending, Pipelined
+from sim.consensus.protocols.messages import Certificate, Message, Value
+from sim.consensus.protocols.pipelined import Pending
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
-from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 REPEATS_MAX = 8
 """How often a replica asks for the beacon before it counts as having left."""
-_DOUBLINGS_MAX = 5
 _WORKING = ("beacon", "ranks", "shared", "left")
 
 
-class Icc(Pipelined):
+class Icc(IccChain):
     """A replica of Internet Computer Consensus."""
 
     transitions = (
@@ -83,32 +83,14 @@ class Icc(Pipelined):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._rank_s, self._notary_s = setting.timeouts.of("rank"), setting.timeouts.of("notary")
-        self._tips: dict[int, Certificate] = {}
-        """The notarized block with which the replica went on, by height; none of heights that failed for everybody."""
-        self._seen_at: dict[int, int] = {}
-        self._repeats = self._copies = self._caught_up = 0
-        self._answered: dict[int, int] = {}
         self._checking = False
         self._on |= {
             BeaconShare: self._on_beacon_share,
             Proposal: self._on_proposal,
             NotarizationShare: self._on_notarization_share,
             Notarization: self._on_notarization,
-            FinalizationShare: self._on_finalization_share,
             Echo: self._on_echo,
-            Decision: self._on_decision,
         }
-
-    def _at(self, height: int) -> IccHeight:
-        pending = self._pending.get(height)
-        if pending is None:
-            pending = self._pending[height] = IccHeight(height, Votes(self.power))
-        assert isinstance(pending, IccHeight)  # noqa: S101 -- no other kind is made
-        return pending
-
-    @property
-    def _newest(self) -> IccHeight:
-        return self._at(self.height)
 
     # The beacon.
 
@@ -174,9 +156,6 @@ class Icc(Pipelined):
 
     # Timers.
 
-    def _set_timer(self, at: IccHeight, kind: str, seconds: float) -> None:
-        self._out.append(SetTimer(Timer(kind, at.height, at.round), seconds))
-
     def _expired(self, timer: Timer) -> None:
         at = self._at(timer.height)
         actions: dict[str, Callable[[IccHeight], None]] = {
@@ -208,6 +187,9 @@ class Icc(Pipelined):
         """The notary delay of the next rank is over."""
         if at.over or at.left or at.height != self.height:
             return
+        if at.executing and at.turn + 1 == len(at.leaders):
+            self._set_timer(at, "rank", self._rank_s)
+            return
         at.turn += 1
         if at.turn:
             self._press(at)
@@ -232,25 +214,6 @@ class Icc(Pipelined):
             self._fetch(at)
             self._set_timer(at, "ask", self._patience())
 
-    def _fetch(self, at: IccHeight) -> None:
-        self._copies += 1
-        self._out.append(Broadcast(Fetch(at.height, at.round, self.node), self._copies))
-
-    def _patience(self) -> float:
-        """Seconds until one asks again, ever more."""
-        self._repeats += 1
-        return self.setting.timeouts.result * 2.0 ** min(self._repeats - 1, _DOUBLINGS_MAX)
-
-    def _hear(self, message: Message) -> None:
-        """Notice that others are ahead: as soon as more than f of them are two heights."""
-        if message.height <= max(self.height, self._seen_at.get(message.sender, 0)):
-            return
-        self._seen_at[message.sender] = message.height
-        ahead = [sender for sender, height in self._seen_at.items() if height > self.height + 1]
-        if self._caught_up < self.height and self._power_of(ahead) > self.setting.faults:
-            self._caught_up = self.height
-            self._fetch(self._newest)
-
     def _rearm(self) -> None:
         at = self._newest
         self._repeats = 0
@@ -267,11 +230,6 @@ class Icc(Pipelined):
 
     # Blocks.
 
-    def _say(self, at: IccHeight, message: Message) -> None:
-        """Broadcast, and remember it in case that it has to be told again."""
-        at.said.append(message)
-        self._broadcast(message)
-
     def _echo(self, at: IccHeight, value: Value) -> None:
         block = at.block(value)
         if value not in at.echoed and block is not None:
@@ -279,23 +237,22 @@ class Icc(Pipelined):
             self._say(at, Echo(at.height, value.round, self.node, block, None))
 
     def _propose(self, at: IccHeight) -> None:
-        """Make a block, when it is one's turn; under `propose` once the own result is there."""
+        """Make a block, when it is one's turn and there is no better one; under `propose` with the own result."""
         at.due = True
         if at.proposed or at.over or at.left or at.height != self.height:
             return
         if self.setting.proposes and at.results is None:
             self._execute(at)
             return
+        rank = at.leaders.index(self.node)
+        if any(self._valid(at, better) for better in range(rank) if better not in at.disqualified):
+            return
         at.proposed = True
-        height, rank = self._tip_below(at.height), at.leaders.index(self.node)
+        height = self._tip_below(at.height)
         parent = Parent(height, self._tips[height]) if height else None
         result = at.results[0] if self.setting.proposes and at.results else None
         value = Value(self.node, rank, 0, result, _name(parent))
         self._say(at, Proposal(at.height, rank, self.node, value, parent))
-
-    def _tip_below(self, height: int) -> int:
-        """The height of the block that blocks of a height extend; 0 is the genesis."""
-        return max((tip for tip in self._tips if tip < height), default=0)
 
     def _on_proposal(self, message: Proposal) -> None:
         self._take(message)
@@ -326,22 +283,8 @@ class Icc(Pipelined):
         """Whether a block's maker has the rank that it claims."""
         return value.round < len(at.leaders) and at.leaders[value.round] == value.proposer
 
-    def _extends(self, at: IccHeight, value: Value) -> bool:
-        """Whether a block extends a notarized one that is in hand, with nothing but failed heights between."""
-        block, height = at.block(value), self._tip_below(at.height)
-        parent = block.parent if block else None
-        if parent is None or parent.height != height:
-            return parent is None and not height
-        proof = parent.notarization
-        if proof.value == self._tips[height].value:
-            return True
-        below = self._at(height)
-        return below.decided is None and proof.value in below.notarized and below.block(proof.value) is not None
-
     def _on_executed(self, pending: Pending) -> None:
         at = self._at(pending.height)
-        if at.due:
-            self._propose(at)
         if at.owes and at.finished is not None:
             at.owes = False
             if self._endorses(at, at.finished):
@@ -364,10 +307,12 @@ class Icc(Pipelined):
                 rank = at.turn
             rank += 1
         self._checking = False
+        if at.due:
+            self._propose(at)
 
     def _check_rank(self, at: IccHeight, rank: int) -> bool:
         """Give a share to a block of a rank whose turn it is; whether it keeps worse ranks from having one."""
-        valid = [value for value in at.blocks[rank] if self._ranked(at, value) and self._allows(at, value)]
+        valid = self._valid(at, rank)
         if not valid:
             return False
         if rank not in at.given:
@@ -381,8 +326,13 @@ class Icc(Pipelined):
             self._echo(at, value)
         return False
 
-    def _allows(self, at: IccHeight, value: Value) -> bool:
-        return self._endorses(at, value) and self._extends(at, value)
+    def _valid(self, at: IccHeight, rank: int) -> list[Value]:
+        """Blocks of a rank for which one's own results and the chain allow a share."""
+        return [
+            value
+            for value in at.blocks.get(rank, ())
+            if self._ranked(at, value) and self._endorses(at, value) and self._extends(at, value)
+        ]
 
     def _give(self, at: IccHeight, value: Value) -> None:
         at.given[value.round] = value
@@ -391,7 +341,7 @@ class Icc(Pipelined):
     def _on_notarization_share(self, message: NotarizationShare) -> None:
         self._hear(message)
         at = self._at(message.height)
-        if at.finished is not None or at.height < self.open or not 0 <= message.round < self.setting.rounds:
+        if at.finished is not None or at.height < self.open or message.round != message.value.round:
             return
         votes = at.shares[message.round]
         if votes.add(message.sender, message.value) >= self.quorum and message.value not in at.notarized:
@@ -423,137 +373,16 @@ class Icc(Pipelined):
             self._give(at, value)
         at.owes = not at.given and at.executing
         self._say(at, Notarization(at.height, value.round, self.node, value, proof.voters))
-        if set(at.given.values()) <= {value}:
+        if self._supports_only(at, value):
             self._say(at, FinalizationShare(at.height, value.round, self.node, value))
         self._share_beacon(at)
         self._pass(at, proof)
         self._finalize(at)
         return True
 
-    def _pass(self, at: IccHeight, proof: Certificate) -> None:
-        """Go on to the next height, whose blocks extend this one."""
-        self._tips[at.height] = proof
-        needed = self._tip_below(self.open)
-        self._tips = {height: tip for height, tip in self._tips.items() if height >= needed}
-        self._go_to(at.height + 1)
-        self._await_finality()
-
-    # Finalization.
-
-    def _on_finalization_share(self, message: FinalizationShare) -> None:
-        self._hear(message)
-        at = self._at(message.height)
-        if at.decided is None and at.height >= self.open:
-            at.finals.add(message.sender, message.value)
-            self._finalize(at)
-
-    def _finalize(self, at: IccHeight) -> None:
-        """Decide on q finalization shares for a block that is in hand."""
-        if at.finals.total < self.quorum or at.decided is not None or at.finished is None:
-            return
-        value = next((value for value, power in at.finals.power.items() if power >= self.quorum), None)
-        if isinstance(value, Value) and at.block(value) is not None:
-            self._decide_with_ancestors(at, value, at.finals.voters(value))
-
-    def _decide_with_ancestors(self, at: IccHeight, value: Value, final: tuple[int, ...]) -> None:
-        """Decide on a block and all that it extends, the lowest first."""
-        chain = [(at, value), *self._ancestors(at, value)]
-        for one, ancestor in reversed(chain):
-            one.final = final
-            if one.height in self._tips:
-                self._tips[one.height] = Certificate(ancestor.round, ancestor, final)
-            self._decide(one.height, ancestor.round, ancestor)
-
-    def _ancestors(self, at: IccHeight, value: Value) -> Iterator[tuple[IccHeight, Value]]:
-        """The blocks that one extends, as far down as they are known and not decided."""
-        while value.parent is not None and value.parent[0] >= self.open:
-            block, below = at.block(value), self._at(value.parent[0])
-            parent = block.parent.notarization.value if block and block.parent else below.named(value.parent[1])
-            if parent is None or below.decided is not None:
-                return
-            at, value = below, parent
-            yield at, value
-
-    def _await_finality(self) -> None:
-        """Have a timer for the oldest height that is notarized, but not final."""
-        at = self._unsettled()
-        if at is not None:
-            self._set_timer(at, "final", self.setting.timeouts.result)
-
-    def _unsettled(self) -> IccHeight | None:
-        heights = map(self._at, range(self.open, self.height + 1))
-        return next((at for at in heights if at.finished is not None and at.decided is None and not at.done), None)
-
-    def _ask_for_finality(self, at: IccHeight) -> None:
-        if at is self._unsettled():
-            self._fetch(at)
-            self._set_timer(at, "final", self._patience())
-        else:
-            self._await_finality()
-
-    def _settle(self) -> None:
-        before = self.open
-        super()._settle()
-        for height in range(max(before, self.open - WINDOW), self.open):
-            at = self._at(height)
-            at.backers = at.backers or at.result_votes.voters(at.certified)
-            at.forget_votes()
-
-    def _on_result_vote(self, message: ResultVote) -> None:
-        if message.height >= self.open:
-            super()._on_result_vote(message)
-
-    # Failed heights, and what was missed.
-
-    def _given_up(self, pending: Pending) -> None:
-        self._tips.pop(pending.height, None)
-        if pending.height == self.height:
-            self._go_to(self.height + 1)
-
-    def _on_fetch(self, message: Fetch) -> None:
-        """Tell a replica that is behind what was decided, what is notarized, and what one has said since."""
-        copy = self._answered[message.sender] = self._answered.get(message.sender, 0) + 1
-        closed = range(self.open - 1, max(self.open - 1 - WINDOW, 0), -1)
-        latest = next((height for height in closed if self._at(height).decided is not None), 0)
-        for height in range(max(message.height, latest), self.height + 1):
-            for answer in self._known(self._at(height)):
-                self._out.append(Send((message.sender,), answer, copy))
-
-    def _known(self, at: IccHeight) -> Iterator[Message]:
-        """What a replica can tell of a height."""
-        if at.beaconed:
-            yield BeaconShare(at.height, 0, self.node)
-        yield from at.said
-        if at.decided is not None:
-            _, round_, value = at.decided
-            backers = at.backers or at.result_votes.voters(at.certified) if at.certified is not None else ()
-            yield Decision(at.height, round_, self.node, value, at.final, at.certified, backers, at.done)
-        elif at.finished is not None and (block := at.block(at.finished)) is not None:
-            yield Echo(at.height, block.round, self.node, block, at.notarized[at.finished])
-
-    def _on_decision(self, message: Decision) -> None:
-        """Adopt a proven decision of an open height or a later one, and with it all before."""
-        proofs = [message.voters] if message.result is None else [message.voters, message.backers]
-        if message.height < self.open or any(self._power_of(set(proof)) < self.quorum for proof in proofs):
-            return
-        at = self._at(message.height)
-        if at.done:
-            return
-        if message.result is not None:
-            at.certified, at.backers = message.result, message.backers
-        if at.decided is None:
-            self._decide_with_ancestors(at, message.value, message.voters)
-        if at.finished is None:
-            at.finished = message.value
-            self._pass(at, Certificate(message.round, message.value, message.voters))
-        if not self.setting.proposes and (message.result is not None or message.closed):
-            self._leave_results(at, "certified" if at.certified is not None else "uncertified")
-
-    def _afar(self, message: Message) -> None:
-        if isinstance(message, Decision):
-            self._on_decision(message)
-        elif isinstance(message, Fetch):
-            self._on_fetch(message)
+    def _supports_only(self, at: IccHeight, value: Value) -> bool:
+        """Whether one has given no notarization share to another block of the height."""
+        return set(at.given.values()) <= {value}
 
 
 def _name(parent: Parent | None) -> tuple[int, int] | None:

@@ -67,6 +67,7 @@ class IccHeight(Pending):
     def forget_votes(self) -> None:
         """Drop what was counted, and what was said: the height is closed."""
         power = self.result_votes.weights
+        self.result_votes = Votes(power)
         self.finals = Votes(power)
         self.shares = defaultdict(lambda: Votes(power))
         self.said = []
