@@ -13,10 +13,10 @@ from sim.base.registry import Registry
 PROTOCOLS = Registry(
     key="protocol",
     builtin={
-        "icc": "sim.consensus.protocols.icc:Icc",
         "pbft": "sim.consensus.protocols.pbft:Pbft",
         "tendermint": "sim.consensus.protocols.tendermint:Tendermint",
         "hotstuff": "sim.consensus.protocols.hotstuff:HotStuff",
+        "icc": "sim.consensus.protocols.icc:Icc",
     },
     group="sim.protocols",
     default="pbft",

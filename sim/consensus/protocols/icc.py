@@ -17,14 +17,14 @@ blocks is decided by the next one.
 **Here.** Ranks are given (`leaders`), but a replica acts on them only with f+1 beacon shares; the first height's beacon
 is part of the genesis. The paper's makers propose at their turn whatever else they have, and its replicas pass on every
 block that they accept; here they echo blocks only when the next rank's turn comes without a notarization, or a maker
-shows two: nothing is sent twice when nothing fails, as with the gossip of ICC1. A replica that has a notarization before
-it has given a share still gives it, to that block. It counts as having left a height when the delay after its last rank
-is over (not while it executes), but goes on with what is notarized later, until the height is closed for everybody.
-Under `propose` a block carries its maker's result; a replica executes before it gives its notarization share, and a
-block whose result differs from its own is not valid for it. A finalization share says nothing about results. A block is
-agreed when it is final, which a later block may bring about; a height that all have left is skipped: later blocks
-extend the one before it. The paper's channels never lose a message; here replicas ask for what seems to be missing, and
-others repeat what they have said.
+shows two: nothing is sent twice when nothing fails, as with the gossip of ICC1. If a replica has a notarization before
+it has given a share, it still gives it, to that block. It counts as having left a height when the delay after its last
+rank is over (not while it executes), but goes on with what is notarized later, until the height is closed for
+everybody. Under `propose` a block carries its maker's result; a replica executes before it gives its notarization
+share, and a block whose result differs from its own is not valid for it. A finalization share says nothing about
+results. A block is agreed when it is final, which a later block may bring about; a height that all have left is
+skipped: later blocks extend the one before it. The paper's channels never lose a message; here replicas ask for what
+seems to be missing, and others repeat what they have said.
 """
 
 from __future__ import annotations
