@@ -31,7 +31,7 @@ PLAIN: dict[str, Any] = {"nodes": {"a": {"count": 4, "executor": {"kind": "cpu"}
 )
 def test_auto_takes_events_only_for_a_network_or_timed_faults(parts: dict[str, Any], chosen: str) -> None:
     scenario = Scenario.model_validate(PLAIN | parts)
-    name, reason = choose(scenario, "auto")
+    name, _ = choose(scenario, "auto")
     assert name == chosen
 
 
