@@ -189,21 +189,23 @@ class IccChain(Pipelined):
         copy = self._answered[message.sender] = self._answered.get(message.sender, 0) + 1
         closed = range(self.open - 1, max(self.open - 1 - WINDOW, 0), -1)
         latest = next((height for height in closed if self._at(height).decided is not None), 0)
-        for height in range(max(message.height, latest), self.height + 1):
-            for answer in self._known(self._at(height)):
-                self._out.append(Send((message.sender,), answer, copy))
+        heights = range(max(message.height, latest), self.height + 1)
+        told = [answer for height in heights for answer in self._known(self._at(height))]
+        given = [height for height in (self.height - 1, self.height) if height and self._at(height).beaconed]
+        told += [BeaconShare(height, 0, self.node) for height in given]
+        self._out += [Send((message.sender,), answer, copy) for answer in told]
 
     def _known(self, at: IccHeight) -> Iterator[Message]:
-        """What a replica can tell of a height."""
-        if at.beaconed:
-            yield BeaconShare(at.height, 0, self.node)
-        yield from at.said
+        """What a replica can tell of a height: what proves most of it, and else all that it has said."""
         if at.decided is not None:
             _, round_, value = at.decided
             backers = at.backers or at.result_votes.voters(at.certified) if at.certified is not None else ()
             yield Decision(at.height, round_, self.node, value, at.final, at.certified, backers, at.done)
         elif at.finished is not None and (block := at.block(at.finished)) is not None:
             yield Echo(at.height, block.round, self.node, block, at.notarized[at.finished])
+            yield from (message for message in at.said if isinstance(message, FinalizationShare))
+        else:
+            yield from at.said
 
     def _on_decision(self, message: Decision) -> None:
         """Adopt a proven decision of an open height or a later one, and with it all before."""
