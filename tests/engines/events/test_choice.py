@@ -53,6 +53,14 @@ def test_protocols_that_are_not_there_yet_are_refused_with_those_that_are(monkey
         choose(chain(consensus={"protocol": "icc"}), "events")
 
 
+@pytest.mark.parametrize("protocol", ["hotstuff", "icc"])
+def test_pipelined_protocols_refuse_chains_over_time(protocol: str) -> None:
+    chained = {"law": {"rate": 0.01}, "recovery": {"blocks": 5}}
+    choose(chain(consensus={"protocol": "pbft"}, **chained), "events")
+    with pytest.raises(EngineError, match=f"{protocol} begins a block before it is known who diverged at the last one"):
+        choose(chain(consensus={"protocol": protocol}, **chained), "events")
+
+
 def test_a_chain_without_an_honest_node_is_refused() -> None:
     with pytest.raises(EngineError, match="no node is honest"):
         choose(chain(faults={"byzantine": 4, "behaviour": "collude"}), "events")
