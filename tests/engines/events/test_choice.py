@@ -55,7 +55,7 @@ def test_protocols_that_are_not_there_yet_are_refused_with_those_that_are(monkey
 
 @pytest.mark.parametrize("protocol", ["hotstuff", "icc"])
 def test_pipelined_protocols_refuse_chains_over_time(protocol: str) -> None:
-    chained = {"law": {"rate": 0.01}, "recovery": {"blocks": 5}}
+    chained: dict[str, Any] = {"law": {"rate": 0.01}, "recovery": {"blocks": 5}}
     choose(chain(consensus={"protocol": "pbft"}, **chained), "events")
     with pytest.raises(EngineError, match=f"{protocol} begins a block before it is known who diverged at the last one"):
         choose(chain(consensus={"protocol": protocol}, **chained), "events")
