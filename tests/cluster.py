@@ -43,6 +43,7 @@ def messages_a_block(protocol: str, n: int, *, proposes: bool) -> int:
         "pbft": (2 * n, 3 * n),
         "tendermint": (2 * n + 1, 3 * n + 1),
         "hotstuff": (2, 4),
+        "icc": (4 * n + 1, 5 * n + 1),
     }
     return (n - 1) * formulas[protocol][not proposes]
 

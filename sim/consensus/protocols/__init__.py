@@ -16,6 +16,7 @@ PROTOCOLS = Registry(
         "pbft": "sim.consensus.protocols.pbft:Pbft",
         "tendermint": "sim.consensus.protocols.tendermint:Tendermint",
         "hotstuff": "sim.consensus.protocols.hotstuff:HotStuff",
+        "icc": "sim.consensus.protocols.icc:Icc",
     },
     group="sim.protocols",
     default="pbft",

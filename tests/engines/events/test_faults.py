@@ -13,7 +13,7 @@ from timed import chain, of, traced
 from sim import Scenario, run
 from sim.engines.events.engine import run_events
 
-PROTOCOLS = ["pbft", "tendermint", "hotstuff"]
+PROTOCOLS = ["pbft", "tendermint", "hotstuff", "icc"]
 RESULTS = ["certify", "propose"]
 BEHAVIOURS = ["silent", "random", "collude", "amplify", "equivocate", "withhold", "delay"]
 

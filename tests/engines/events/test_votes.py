@@ -19,12 +19,13 @@ from sim.engines.events.ledger import Block, Over
 from sim.engines.events.world import World
 from sim.statistics.intervals import clopper_pearson
 
-PROTOCOLS = ["pbft", "tendermint", "hotstuff"]
+PROTOCOLS = ["pbft", "tendermint", "hotstuff", "icc"]
 PATIENT = {
     "view": 100.0,
     "propose": 100.0,
     "prevote": 50.0,
     "precommit": 50.0,
+    "rank": 50.0,
     "commit": 1e3,  # so that those who were sent another block catch up before the next height
     "result": 500.0,  # and before this one is given up
 }
