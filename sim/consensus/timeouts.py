@@ -21,7 +21,7 @@ class Timeouts(FrozenModel):
     """
 
     view: Seconds = 4.0
-    """PBFT: seconds until a replica asks for the next view, in view 0; doubled with every view."""
+    """PBFT, HotStuff: seconds until a replica asks for the next view, in view 0; doubled with every view that fails."""
     propose: Seconds = 3.0
     """Tendermint: seconds to wait for a proposal in round 0."""
     prevote: Seconds = 1.0

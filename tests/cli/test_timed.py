@@ -86,7 +86,7 @@ def test_protocols_are_listed_told_and_drawn(tmp_path: Path, capsys: pytest.Capt
     assert "Castro and Liskov" in capsys.readouterr().out
     assert execute(["protocols", "tendermint"]) == 0
     assert "locks" in capsys.readouterr().out
-    for name in ("pbft", "tendermint"):
+    for name in ("pbft", "tendermint", "hotstuff", "icc"):
         pictures = [tmp_path / f"{name}{number}.svg" for number in (1, 2)]
         for picture in pictures:
             assert execute(["protocols", name, "-o", str(picture)]) == 0

@@ -68,6 +68,7 @@ class HotStuff(Collecting):
         *RESULT_TRANSITIONS,
     )
     timeouts = ("view",)
+    hands_on = True
     proposals = (Proposal,)
     ballots = (Vote,)
 

@@ -40,6 +40,8 @@ class Machine(ABC):
     """Votes for a value, in the order of the phases; the last is the final one."""
     pipelined: ClassVar[bool] = False
     """Whether it begins heights before those below are closed, and needs some after the last block to close that."""
+    hands_on: ClassVar[bool] = False
+    """Whether the first leader of the next height is the only one to get the votes of a height's round 0."""
 
     @classmethod
     @abstractmethod

@@ -36,6 +36,8 @@ class Block:
         When its first leader began it; before that, when anybody did.
     absent
         Honest nodes that were away when it began, because an earlier answer of theirs lost.
+    counter
+        The only node that gets the votes of its first round, where it is not for all to count them.
     """
 
     height: int
@@ -43,6 +45,7 @@ class Block:
     answers: Answers
     started: float
     absent: frozenset[int] = frozenset()
+    counter: int | None = None
     led: bool = False
     values: dict[int, Value] = field(default_factory=dict)
     results: dict[int, int] = field(default_factory=dict)
