@@ -13,12 +13,14 @@ from cyclopts.exceptions import CycloptsError
 import sim
 from sim.cli.advise import advise
 from sim.cli.catalog import catalog
+from sim.cli.chart import chart
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
 from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
+from sim.cli.replay import replay
 from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
@@ -41,7 +43,22 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
-for command in (run, sweep, results, plot, merge, compare, advise, feasibility, catalog, cosines, protocols, schema):
+for command in (
+    run,
+    chart,
+    replay,
+    sweep,
+    results,
+    plot,
+    merge,
+    compare,
+    advise,
+    feasibility,
+    catalog,
+    cosines,
+    protocols,
+    schema,
+):
     app.command(command)
 
 
