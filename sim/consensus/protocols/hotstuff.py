@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.consensus.protocols.effects import Send, SetTimer, Timer
 from sim.consensus.protocols.hotstuff_chain import Chain, direct
+from sim.consensus.protocols.hotstuff_gaps import Gaps
 from sim.consensus.protocols.hotstuff_messages import GENESIS, Announce, NewView, Proposal, Qc, View, Vote
 from sim.consensus.protocols.hotstuff_results import Collecting
 from sim.consensus.protocols.messages import Fetch, Message, Value
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 _DOUBLINGS_MAX = 4
 _CALL_AFTER = 2  # views in a row that have failed, after which new-views go to all
 _PATIENCE = 8  # views that have failed since the last commit for each time that timers grow by their first length
+_GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
 _WORKING = ("waiting", "supported", "diverged")
 
 
@@ -80,7 +82,7 @@ class HotStuff(Collecting):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.view: View = (0, 0)
-        self.chain = Chain()
+        self.chain = Chain(self._awaits)
         self.voted: View = (0, 0)
         self._started = self._telling = False
         self._failures = self._fruitless = 0
@@ -88,6 +90,7 @@ class HotStuff(Collecting):
         self._votes: dict[View, Votes] = defaultdict(lambda: Votes(self.power))
         self._wants: dict[int, View] = {}
         self._said: set[View] = set()
+        self._gaps = Gaps(self.node, setting.timeouts.result / _GRACE_PART)
         self._on |= {
             Proposal: self._on_proposal,
             Vote: self._on_vote,
@@ -139,10 +142,15 @@ class HotStuff(Collecting):
         self._out.append(SetTimer(Timer("view", height, round_), self.setting.timeouts.view * growth))
 
     def _rearm(self) -> None:
+        self._out += self._gaps.again()
         if self._started:
             self._start_timer()
 
     def _expired(self, timer: Timer) -> None:
+        if timer.kind == "missing":
+            self._out += self._gaps.ask(timer)
+            self._commit(self.chain.commit(), self.node)
+            return
         height, round_ = self.view
         if (timer.height, timer.round) == self.view and self._started:
             self._failures += 1
@@ -319,16 +327,26 @@ class HotStuff(Collecting):
             return
         if view > chain.high.view:
             self._failures = 0
-        committed = chain.add(certificate)
-        if committed:
-            self._fruitless = 0
-        for block in reversed(committed):
-            self._collectors[block.height] = self._collector(block, carrier)
-        for block in committed:
-            self._decide(block.height, block.round, block.value)
+        self._gaps.filled(view)
+        below = certificate.value.parent
+        if below is not None and below not in chain.known and below[0] >= self.open and self._at(below[0]).leaders:
+            self._out += self._gaps.miss(below, carrier)
+        self._commit(chain.add(certificate), carrier)
         self._go((height + 1, 0))
         if self.view == (height + 1, 0) and self._started:
             self._lead()
+
+    def _awaits(self, view: View) -> bool:
+        """Whether a certificate that is missing may still come, of a height that one has followed."""
+        return view[0] >= self.open and self._gaps.waits(view)
+
+    def _commit(self, blocks: list[Qc], carrier: int) -> None:
+        if blocks:
+            self._fruitless = 0
+        for block in reversed(blocks):
+            self._collectors[block.height] = self._collector(block, carrier)
+        for block in blocks:
+            self._decide(block.height, block.round, block.value)
 
     def _collector(self, block: Qc, carrier: int) -> int:
         """Who proposed with the certificate that committed a block: the leader of the third height after it, or later.
@@ -344,7 +362,10 @@ class HotStuff(Collecting):
     def _on_fetch(self, message: Fetch) -> None:
         if message.sender == self.node:
             return
-        if self.chain.high.height >= message.height:
+        known = self.chain.known.get((message.height, message.round))
+        if known is not None and known.voters:
+            self._retell(message.sender, Announce(*known.view, self.node, known))
+        if self.chain.high.height > message.height:
             self._retell(message.sender, Announce(*self.chain.high.view, self.node, self.chain.high))
         if self._shown is not None and self._shown.height >= message.height:
             self._retell(message.sender, self._certification(self._shown))
@@ -362,6 +383,7 @@ class HotStuff(Collecting):
         super()._settle()
         if self.open > before:
             self._forget(self.open - WINDOW)
+            self._commit(self.chain.commit(), self.node)
 
     def _forget(self, height: int) -> None:
         """Drop what belongs to heights that were closed long ago."""
@@ -372,3 +394,4 @@ class HotStuff(Collecting):
                 del kept[view]
         self._said.difference_update([view for view in self._said if view[0] < height])
         self.chain.forget(height)
+        self._gaps.forget(self.open)

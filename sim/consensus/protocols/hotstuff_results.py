@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sim.consensus.protocols.effects import Broadcast, Send
@@ -30,17 +31,16 @@ class Collecting(Pipelined):
         """Who has sent its result to all, as the collector has shown it none."""
         self._shown: Pending | None = None
         """The latest height of which it knows a certified result."""
-        self._told: dict[tuple[int, type[Message]], tuple[int, int, int]] = {}
+        self._told: Counter[tuple[int, int, int, type[Message]]] = Counter()
         self._on[Certification] = self._on_certification
 
     def _retell(self, receiver: int, message: Message) -> None:
         """Send what the receiver may have missed, as another copy each time: the last one may have been lost."""
         if receiver == self.node:
             return
-        height, round_, copy = self._told.get((receiver, type(message)), (0, 0, 0))
-        copy = copy + 1 if (height, round_) == (message.height, message.round) else 1
-        self._told[receiver, type(message)] = (message.height, message.round, copy)
-        self._out.append(Send((receiver,), message, copy))
+        told = (message.height, message.round, receiver, type(message))
+        self._told[told] += 1
+        self._out.append(Send((receiver,), message, self._told[told]))
 
     def _send_result(self, pending: Pending, vote: ResultVote) -> None:
         collector = self._collectors[pending.height]
@@ -101,3 +101,5 @@ class Collecting(Pipelined):
         """Drop what belongs to heights that were closed long ago."""
         self._collectors = {one: who for one, who in self._collectors.items() if one >= height}
         self._asking = {one: who for one, who in self._asking.items() if one >= height}
+        for told in [told for told in self._told if told[0] < height]:
+            del self._told[told]

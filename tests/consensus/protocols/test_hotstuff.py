@@ -19,7 +19,7 @@ from sim.consensus.protocols.hotstuff_messages import (
     Qc,
     Vote,
 )
-from sim.consensus.protocols.messages import ResultVote, Value
+from sim.consensus.protocols.messages import Fetch, ResultVote, Value
 from sim.consensus.timeouts import Timeouts
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def test_a_leader_proposes_with_the_highest_certificate_that_a_quorum_brings() -
 
 def test_timers_double_with_views_that_fail_and_start_again_after_one_that_succeeds() -> None:
     def waits(effects: Sequence[Effect]) -> list[float]:
-        return [effect.seconds for effect in effects if isinstance(effect, SetTimer)]
+        return [e.seconds for e in effects if isinstance(e, SetTimer) and e.timer.kind == "view"]
 
     machine = replica(Cluster("hotstuff", 4, leaders=ORDER, timeouts=Timeouts(view=3)), 3)
     seen = waits(machine.enter(1, ORDER, 0))
@@ -174,9 +174,12 @@ def test_timers_double_with_views_that_fail_and_start_again_after_one_that_succe
     assert machine.expire(Timer("view", 1, 0)) == [], "that view is over"
     machine.receive(proposal(2))
     assert waits(machine.enter(2, ORDER, 0)) == [3]
-    machine.expire(Timer("view", 2, 0))
-    machine.receive(proposal(3, justify=qc(2)))
-    assert waits(machine.enter(3, ORDER, 0)) == [6], "four have failed, and nothing has been committed"
+    for round_ in range(4):
+        machine.expire(Timer("view", 2, round_))
+    machine.enter(3, ORDER, 0)
+    machine.expire(Timer("view", 3, 0))
+    machine.receive(proposal(4, justify=qc(3)))
+    assert waits(machine.enter(4, ORDER, 0)) == [6], "eight have failed, and nothing has been committed"
 
 
 def test_new_views_go_to_their_leader_and_to_all_when_two_have_failed() -> None:
@@ -289,6 +292,35 @@ def test_an_equivocating_leader_gets_no_two_blocks_certified() -> None:
         found = {value for node, value in cluster.decided[1].items() if node}
         assert len(found) == 1, seed
         assert (found == {blocks[0]}) == bool(seed % 2), seed
+
+
+def test_a_certificate_that_was_lost_is_asked_for() -> None:
+    machine = begun(2)
+    effects = machine.receive(proposal(3))
+    timers = [e for e in effects if isinstance(e, SetTimer) and e.timer.kind == "missing"]
+    assert timers == [SetTimer(Timer("missing", 1, 0), 0.75, 1)]
+    assert [type(e) for e in machine.expire(timers[0].timer)] == [Send, SetTimer], "who brought the next one is asked"
+    effects = machine.expire(timers[0].timer)
+    assert Broadcast(Fetch(1, 0, 3), 2) in effects, "then all"
+    assert [e.seconds for e in effects if isinstance(e, SetTimer)] == [3.0]
+    machine.receive(Announce(1, 0, 0, qc(1)))
+    assert machine.expire(timers[0].timer) == []
+    answer = machine.receive(Fetch(1, 0, 2))
+    assert Send((2,), Announce(1, 0, 3, qc(1)), 1) in answer
+
+
+def test_a_replica_that_has_missed_a_proposal_decides_in_order_and_votes_on_the_result() -> None:
+    cluster = Cluster("hotstuff", 4, answers={1: (1,)}, timeouts=Timeouts(view=50, result=8))
+    cluster.loses = lambda letter: (
+        letter.receiver == 3
+        and ((letter.message.name, letter.message.height) == ("proposal", 2) or letter.message.name == "certificate")
+        and cluster.now < 2
+    )
+    cluster.start()
+    cluster.run()
+    assert cluster.certified[1] == dict.fromkeys(range(4), 0), "its vote is needed"
+    assert [height for height, found in cluster.decided.items() if 3 in found][:2] == [1, 2]
+    assert cluster.now == 2, "a quarter of the result timeout"
 
 
 def test_a_returning_replica_is_told_again_what_was_lost() -> None:

@@ -141,7 +141,8 @@ def test_a_replica_that_is_two_heights_behind_asks(protocol: str) -> None:
     cluster.loses = lambda letter: letter.receiver == 3 and letter.message.height <= 2 and cluster.reached[0] <= 2
     cluster.start()
     cluster.run(until=lambda: cluster.reached[3] > 2)
-    assert cluster.now == 0, "no timer was needed"
+    grace = 0.75 if protocol == "hotstuff" else 0  # in which a certificate may be overtaken by the next one
+    assert cluster.now == grace, "no other timer was needed"
     cluster.run()
     finished(cluster)
 

@@ -107,7 +107,7 @@ class Expected:
             free = voted if execution else free
             votes = self.arrivals(height, "vote", voted)[:, self.leader(height + 1)]
             start = float(np.sort(votes)[self.quorum - 1])
-        return [np.maximum.reduce(known[first : first + 3]) for first in range(heights)]
+        return [np.maximum.reduce(known[: first + 3]) for first in range(heights)]
 
     def ranked(self, heights: int) -> list[Times]:
         """The same for ICC, where a height is begun once the one below is notarized, and its beacon is known."""
