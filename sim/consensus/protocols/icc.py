@@ -96,7 +96,8 @@ class Icc(IccChain):
 
     def _begin(self, pending: Pending) -> None:
         at = self._at(pending.height)
-        at.leaders = at.leaders[: self.setting.rounds]
+        if len(at.leaders) > self.setting.rounds:
+            at.leaders = at.leaders[: self.setting.rounds]
         self._repeats = 0
         if at.done or at.decided is not None:
             self._go_to(at.height + 1)

@@ -40,6 +40,8 @@ class IccChain(Pipelined):
         self._seen_at: dict[int, int] = {}
         self._repeats = self._copies = self._caught_up = 0
         self._answered: dict[int, int] = {}
+        self._latest: IccHeight | None = None
+        """The last one that is closed with a decision, which proves all before."""
         self._on |= {FinalizationShare: self._on_finalization_share, Decision: self._on_decision}
 
     @abstractmethod
@@ -152,7 +154,11 @@ class IccChain(Pipelined):
         for height in range(max(before, self.open - WINDOW), self.open):
             at = self._at(height)
             at.backers = at.backers or at.result_votes.voters(at.certified)
-            at.forget_votes()
+            at.forget()
+            if at.decided is not None:
+                if self._latest is not None:
+                    self._latest.final = self._latest.backers = ()
+                self._latest = at
 
     def _on_result_vote(self, message: ResultVote) -> None:
         if message.height >= self.open:
@@ -187,10 +193,10 @@ class IccChain(Pipelined):
     def _on_fetch(self, message: Fetch) -> None:
         """Tell a replica that is behind what was decided, what is notarized, and what one has said since."""
         copy = self._answered[message.sender] = self._answered.get(message.sender, 0) + 1
-        closed = range(self.open - 1, max(self.open - 1 - WINDOW, 0), -1)
-        latest = next((height for height in closed if self._at(height).decided is not None), 0)
-        heights = range(max(message.height, latest), self.height + 1)
-        told = [answer for height in heights for answer in self._known(self._at(height))]
+        heights = [self._at(height) for height in range(max(message.height, self.open), self.height + 1)]
+        if self._latest is not None and self._latest.height >= message.height:
+            heights.insert(0, self._latest)
+        told = [answer for at in heights for answer in self._known(at)]
         given = [height for height in (self.height - 1, self.height) if height and self._at(height).beaconed]
         told += [BeaconShare(height, 0, self.node) for height in given]
         self._out += [Send((message.sender,), answer, copy) for answer in told]

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from sim.consensus.protocols.messages import Certificate, Message, Value
 
 
-def _by_rank() -> dict[int, dict[Value, Proposal]]:
-    return defaultdict(dict)
-
-
 @dataclass(slots=True)
 class IccHeight(Pending):
     """A height that a replica of ICC works on, or has heard of."""
@@ -33,15 +29,15 @@ class IccHeight(Pending):
     """Whether the replica has given its share of the next height's beacon."""
     beacon: Votes = field(init=False)
     """Shares of the next height's beacon."""
-    blocks: dict[int, dict[Value, Proposal]] = field(default_factory=_by_rank)
+    blocks: dict[int, dict[Value, Proposal]] = field(init=False)
     """Blocks in hand, by rank and in the order in which they came."""
     shares: dict[int, Votes] = field(init=False)
     """Notarization shares, by rank."""
-    given: dict[int, Value] = field(default_factory=dict)
+    given: dict[int, Value] = field(init=False)
     """The block of each rank to which the replica has given its own share."""
     disqualified: set[int] = field(default_factory=set)
     """Ranks of which it has seen two valid blocks."""
-    notarized: dict[Value, Certificate] = field(default_factory=dict)
+    notarized: dict[Value, Certificate] = field(init=False)
     finished: Value | None = None
     """The notarized block with which it has gone on to the next height."""
     owes: bool = False
@@ -52,25 +48,26 @@ class IccHeight(Pending):
     """Whose finalization shares prove the decision."""
     backers: tuple[int, ...] = ()
     """Whose result votes prove a certified result, by another's word."""
-    said: list[Message] = field(default_factory=list)
+    said: list[Message] = field(init=False)
     """Own messages, in case that they were lost."""
-    echoed: set[Value] = field(default_factory=set)
+    echoed: set[Value] = field(init=False)
 
     def __post_init__(self) -> None:
         self.forget_beacon()
-        self.forget_votes()
+        self.forget()
 
     def forget_beacon(self) -> None:
         """Drop the shares of the next height's beacon: it is known."""
         self.beacon = Votes(self.result_votes.weights)
 
-    def forget_votes(self) -> None:
-        """Drop what was counted, and what was said: the height is closed."""
+    def forget(self) -> None:
+        """Drop blocks, what was counted, and what was said: the height is closed."""
         power = self.result_votes.weights
         self.result_votes = Votes(power)
         self.finals = Votes(power)
         self.shares = defaultdict(lambda: Votes(power))
-        self.said = []
+        self.blocks = defaultdict(dict)
+        self.notarized, self.given, self.said, self.echoed = {}, {}, [], set()
 
     @property
     def round(self) -> int:

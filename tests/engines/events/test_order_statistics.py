@@ -138,7 +138,8 @@ class Expected:
         """When the block of the first maker of a height arrives, with the notarization of the one below."""
         leader, executing = self.leader(height), self.executing(height, heights)
         sent = max(start[leader], free[leader]) + executing if executing else start[leader]
-        return self.arrivals(height, "proposal", np.full(self.n, sent))[leader]
+        arrived: Times = self.arrivals(height, "proposal", np.full(self.n, sent))[leader]
+        return arrived
 
     def executing(self, height: int, heights: int) -> float:
         """Seconds for which a block is executed before the first vote."""
