@@ -138,6 +138,13 @@ def test_a_better_block_keeps_worse_ones_from_a_share_until_its_rank_is_disquali
     assert shares(effects) == [SECOND]
 
 
+def test_a_replica_with_a_block_of_the_best_rank_gives_no_share_to_a_worse_one() -> None:
+    machine = replica()
+    machine.enter(1, ORDER)
+    assert not shares([*machine.receive(proposal(SECOND)), *machine.receive(proposal(BLOCK))])
+    assert shares(turn(machine, 3)) == [BLOCK]
+
+
 def test_a_maker_that_shows_each_replica_one_block_is_found_out_and_the_next_rank_decides() -> None:
     for seed in range(30):
         cluster = Cluster("icc", 4, leaders=ORDER, silent=frozenset({0}), seed=seed)
