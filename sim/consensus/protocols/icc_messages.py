@@ -76,6 +76,11 @@ class Echo(Message):
     notarization: Certificate | None
 
     @property
+    def value(self) -> Value:
+        """Of which block."""
+        return self.proposal.value
+
+    @property
     def weight(self) -> int:
         """The proposal's signatures, and the notarization."""
         return self.proposal.weight + (self.notarization is not None)

@@ -231,6 +231,33 @@ def test_who_has_supported_two_blocks_of_a_height_sends_no_finalization_share_fo
         assert not said(notarize(machine, second)), "the height is over"
 
 
+def test_a_block_is_decided_by_a_quorum_of_finalization_shares_for_it_and_not_by_fewer() -> None:
+    for values, decided in (([BLOCK, BLOCK], False), ([BLOCK, BLOCK, SECOND], False), ([BLOCK, BLOCK, BLOCK], True)):
+        machine = replica(proposes=True)
+        block, *_ = result = [value._replace(result=5) for value in values]
+        machine.enter(1, ORDER)
+        machine.receive(proposal(block))
+        machine.executed(1, (7,))
+        notarize(machine, block)
+        at = machine._at(1)
+        at.finals = type(at.finals)(machine.power)  # its own share apart
+        for sender, value in enumerate(result):
+            machine.receive(FinalizationShare(1, value.round, sender, value))
+        assert (machine.open == 2) == decided
+
+
+def test_who_goes_on_before_it_has_executed_gives_its_share_afterwards_if_its_result_allows() -> None:
+    block = BLOCK._replace(result=5)
+    for own, given in ((5, [block]), (6, [])):
+        machine = replica(proposes=True)
+        machine.enter(1, ORDER)
+        machine.receive(proposal(block))
+        assert not shares(notarize(machine, block))
+        assert machine._newest.finished == block
+        machine.enter(2, ORDER)
+        assert shares(machine.executed(1, (own,))) == given
+
+
 def two_ranks(seed: int) -> Cluster:
     """Rank 0 is so slow that the others support rank 1 first; then all shares arrive, in a random order."""
 
