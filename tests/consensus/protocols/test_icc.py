@@ -258,6 +258,29 @@ def test_who_goes_on_before_it_has_executed_gives_its_share_afterwards_if_its_re
         assert shares(machine.executed(1, (own,))) == given
 
 
+def own_block(machine: Icc) -> Proposal:
+    """What the first maker of height 2 proposes when its beacon is there."""
+    effects = [effect for sender in range(3) for effect in machine.receive(BeaconShare(1, 0, sender))]
+    (made,) = [message for message in said(effects) if isinstance(message, Proposal)]
+    return made
+
+
+def test_the_next_block_extends_what_is_decided_and_not_what_failed_for_everybody() -> None:
+    for case, extended in (("notarized", SECOND), ("decided", BLOCK), ("failed", None)):
+        machine = replica()
+        machine.enter(1, ORDER)
+        turn(machine, 1)
+        machine.receive(proposal(SECOND))
+        notarize(machine, SECOND)
+        machine.enter(2, (3, 0, 1, 2))
+        if case == "decided":
+            machine.receive(Decision(1, 0, 0, BLOCK, (0, 1, 2), None, (), closed=False))
+        elif case == "failed":
+            machine.close(1)
+        parent = own_block(machine).parent
+        assert (parent.notarization.value if parent else None) == extended
+
+
 def two_ranks(seed: int) -> Cluster:
     """Rank 0 is so slow that the others support rank 1 first; then all shares arrive, in a random order."""
 
@@ -315,7 +338,9 @@ def test_a_notarized_block_is_carried_over_by_the_next_rank_of_a_height_whose_fi
 @pytest.mark.parametrize("lost", ["proposal", "notarization share", "notarization", "finalization share", "result"])
 def test_what_was_lost_is_told_again(lost: str) -> None:
     cluster = Cluster("icc", 4, leaders=ORDER, rounds=1, heights=2, timeouts=Timeouts(result=20, notary=0))
-    cluster.loses = lambda letter: cluster.now < 3 and letter.message.name == lost and letter.receiver != 1
+    cluster.loses = lambda letter: (
+        cluster.now < 3 and letter.message.name == lost and (letter.receiver != 1 or lost == "finalization share")
+    )
     cluster.start()
     cluster.run(until=lambda: cluster.now > 300)
     for height in (1, 2):
@@ -366,3 +391,13 @@ def test_votes_that_come_late_are_not_kept() -> None:
         machine.receive(message)
     at = machine._at(2)
     assert at.result_votes.total == at.finals.total == len(at.shares) == 0
+
+
+def test_closed_heights_keep_no_blocks_votes_or_messages() -> None:
+    cluster = Cluster("icc", 4, heights=4)
+    cluster.start()
+    cluster.run()
+    for machine in cluster.replicas:
+        at = machine._at(1)
+        assert at.decided is not None
+        assert not any((at.blocks, at.shares, at.notarized, at.said, at.result_votes.total, at.finals.total, at.final))
