@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cluster import Cluster, Letter
 
-from sim.consensus.protocols.effects import Broadcast, Effect, Leave, SetTimer, Timer
+from sim.consensus.protocols.effects import Broadcast, Effect, Leave, Send, SetTimer, Timer
 from sim.consensus.protocols.icc import Icc
 from sim.consensus.protocols.icc_messages import (
     BeaconShare,
@@ -18,7 +18,7 @@ from sim.consensus.protocols.icc_messages import (
     Parent,
     Proposal,
 )
-from sim.consensus.protocols.messages import Certificate, Decision, Message, ResultVote, Value
+from sim.consensus.protocols.messages import Certificate, Decision, Fetch, Message, ResultVote, Value
 from sim.consensus.timeouts import Timeouts
 
 if TYPE_CHECKING:
@@ -348,6 +348,25 @@ def test_what_was_lost_is_told_again(lost: str) -> None:
             assert cluster.certified[height][1] == 0
         else:
             assert cluster.decided[height].keys() == {0, 1, 2, 3}
+
+
+def test_whoever_asks_is_told_what_proves_most_of_a_height() -> None:
+    machine = replica()
+    machine.enter(1, ORDER)
+    turn(machine, 0)
+    machine.receive(proposal(BLOCK))
+
+    def told() -> list[type[Message]]:
+        effects = machine.receive(Fetch(1, 0, 1))
+        assert all(isinstance(effect, Send) and effect.receivers == (1,) for effect in effects)
+        return [type(effect.message) for effect in effects if isinstance(effect, Send)]
+
+    assert told() == [NotarizationShare, BeaconShare]
+    notarize(machine, BLOCK)
+    assert told() == [Echo, FinalizationShare, BeaconShare]
+    for sender in (0, 1):
+        machine.receive(FinalizationShare(1, 0, sender, BLOCK))
+    assert told() == [Decision, BeaconShare]
 
 
 def test_a_false_decision_is_not_believed_and_a_proven_one_closes_all_before() -> None:
