@@ -15,6 +15,8 @@ PROTOCOLS = Registry(
     builtin={
         "pbft": "sim.consensus.protocols.pbft:Pbft",
         "tendermint": "sim.consensus.protocols.tendermint:Tendermint",
+        "hotstuff": "sim.consensus.protocols.hotstuff:HotStuff",
+        "icc": "sim.consensus.protocols.icc:Icc",
     },
     group="sim.protocols",
     default="pbft",

@@ -73,7 +73,7 @@ class Trace:
     def sent(self, now: float, message: Message, receivers: Sequence[int], times: Sequence[float]) -> None:
         """A message leaves its sender; when it arrives where, a lost one nowhere."""
         value = getattr(message, "value", None)
-        fields: dict[str, Any] = {"value": list(value)} if value is not None else {}
+        fields: dict[str, Any] = {"value": _told(value)} if value is not None else {}
         result = getattr(message, "result", None)
         if result is not None:
             fields["result"] = result
@@ -103,7 +103,7 @@ class Trace:
 
     def decided(self, now: float, node: int, height: int, round_: int, value: Value) -> None:
         """A replica has seen q final votes."""
-        self._line(t=now, event="decide", node=node, height=height, round=round_, value=list(value))
+        self._line(t=now, event="decide", node=node, height=height, round=round_, value=_told(value))
 
     def certified(self, now: float, node: int, height: int, result: int | None) -> None:
         """A replica leaves the vote on results."""
@@ -125,3 +125,8 @@ class Trace:
     def stalled(self, now: float, height: int, blocks: int) -> None:
         """No quorum can ever vote again: that many blocks, from a height on, fail."""
         self._line(t=now, event="stall", height=height, blocks=blocks)
+
+
+def _told(value: Value) -> list[object]:
+    """A value as a list; a parent at its end where it has one."""
+    return list(value if value.parent is not None else value[:-1])

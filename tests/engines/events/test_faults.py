@@ -13,7 +13,7 @@ from timed import chain, of, traced
 from sim import Scenario, run
 from sim.engines.events.engine import run_events
 
-PROTOCOLS = ["pbft", "tendermint"]
+PROTOCOLS = ["pbft", "tendermint", "hotstuff", "icc"]
 RESULTS = ["certify", "propose"]
 BEHAVIOURS = ["silent", "random", "collude", "amplify", "equivocate", "withhold", "delay"]
 
@@ -80,7 +80,7 @@ def test_after_gst_every_block_is_agreed_and_before_it_nothing_is_unsafe(
 
 
 def test_above_a_third_equivocation_forks_the_chain() -> None:
-    for protocol in PROTOCOLS:
+    for protocol in ("pbft", "tendermint", "icc"):  # in HotStuff one leader alone sees the votes
         scenario = chain(
             7,
             consensus={"protocol": protocol, "fault_threshold": "45 %"},
@@ -188,6 +188,7 @@ def test_withholding_forces_view_changes_and_delay_slows() -> None:
         ({"law": {"rate": 0.4}}, "divergence"),
         ({"law": {"rate": 0.4}, "consensus": {"result": "propose"}}, "divergence"),
         ({"consensus": {"result": "propose"}, "faults": {"byzantine": 1}}, "attack"),
+        ({"consensus": {"result": "propose", "protocol": "hotstuff"}, "faults": {"byzantine": 1}}, "attack"),
         ({"consensus": {"result": "propose"}, "executor": {"seconds_per_request": 3}}, "timeout"),
         ({"faults": {"byzantine": 3, "behaviour": "collude"}}, "attack"),
     ],
