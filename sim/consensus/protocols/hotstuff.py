@@ -20,7 +20,8 @@ counts the votes for its proposal itself, and sends the certificate to all. Afte
 the next height, and leaves this one out. New-views go to all once two views in a row have failed, and a replica joins
 more than f others; whoever knows a later certificate answers with it. Timers double with every view that fails until
 one succeeds, and are longer by a first one with every eighth until a block is committed: a three-chain needs four
-leaders in a row to be in time. From then on, what was said in a view is said once more while it lasts.
+leaders in a row to be in time. From then on, what was said in a view is said once more while it lasts; and after 128
+failures, blocks that are certified and not committed count as left, too.
 
 Under `certify`, a replica executes a block that is committed, and sends its result to the leader whose proposal carried
 the commit. That one collects them, and shows q equal ones, or that no result can reach q, to all in a *certificate*. A
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _DOUBLINGS_MAX = 4
 _CALL_AFTER = 2  # views in a row that have failed, after which new-views go to all
 _PATIENCE = 8  # views that have failed since the last commit for each time that timers grow by their first length
+_HOPELESS = 128  # views that have failed since the last commit, after which certified blocks are given up too
 _REPEAT_PART = 3  # of a view's timer, after which what was said in it is said again
 _GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
 _WORKING = ("waiting", "supported", "diverged")
@@ -167,6 +169,9 @@ class HotStuff(Collecting):
             self._fruitless += 1
             following = (height, round_ + 1) if round_ + 1 < self.setting.rounds else (height + 1, 0)
             self._go(following, leaving=True, telling=True)
+            if self._fruitless >= _HOPELESS:
+                for passed in range(self.open, self.view[0]):
+                    self._leave(passed, 0)
 
     def _tell(self, message: NewView, leader: int) -> None:
         """Bring a new-view to the leader of that view; to all if things go badly."""
