@@ -20,7 +20,8 @@ counts the votes for its proposal itself, and sends the certificate to all. Afte
 the next height, and leaves this one out. New-views go to all once two views in a row have failed, and a replica joins
 more than f others; whoever knows a later certificate answers with it. Timers double with every view that fails until
 one succeeds, and are longer by a first one with every eighth until a block is committed: a three-chain needs four
-leaders in a row to be in time.
+leaders in a row to be in time. From then on, what was said in a view is said once more while it lasts; and after 128
+failures, blocks that are certified and not committed count as left, too.
 
 Under `certify`, a replica executes a block that is committed, and sends its result to the leader whose proposal carried
 the commit. That one collects them, and shows q equal ones, or that no result can reach q, to all in a *certificate*. A
@@ -36,7 +37,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sim.consensus.protocols.effects import Send, SetTimer, Timer
+from sim.consensus.protocols.effects import Broadcast, Send, SetTimer, Timer
 from sim.consensus.protocols.hotstuff_chain import Chain, direct
 from sim.consensus.protocols.hotstuff_gaps import Gaps
 from sim.consensus.protocols.hotstuff_messages import GENESIS, Announce, NewView, Proposal, Qc, View, Vote
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 _DOUBLINGS_MAX = 4
 _CALL_AFTER = 2  # views in a row that have failed, after which new-views go to all
 _PATIENCE = 8  # views that have failed since the last commit for each time that timers grow by their first length
+_HOPELESS = 128  # views that have failed since the last commit, after which certified blocks are given up too
+_REPEAT_PART = 3  # of a view's timer, after which what was said in it is said again
 _GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
 _WORKING = ("waiting", "supported", "diverged")
 
@@ -86,6 +89,7 @@ class HotStuff(Collecting):
         self.voted: View = (0, 0)
         self._started = self._telling = False
         self._failures = self._fruitless = 0
+        self._uttered: list[Broadcast | Send] = []
         self._proposed: dict[View, dict[int, Proposal]] = defaultdict(dict)
         self._votes: dict[View, Votes] = defaultdict(lambda: Votes(self.power))
         self._wants: dict[int, View] = {}
@@ -127,6 +131,7 @@ class HotStuff(Collecting):
         """Begin the current view, whose height has been entered."""
         height, round_ = view = self.view
         self._started = True
+        self._uttered = []
         self._phase(height, round_, "waiting")
         self._start_timer()
         if self._telling:
@@ -139,7 +144,10 @@ class HotStuff(Collecting):
     def _start_timer(self) -> None:
         height, round_ = self.view
         growth = max(2 ** min(self._failures, _DOUBLINGS_MAX), 1 + self._fruitless // _PATIENCE)
-        self._out.append(SetTimer(Timer("view", height, round_), self.setting.timeouts.view * growth))
+        seconds = self.setting.timeouts.view * growth
+        self._out.append(SetTimer(Timer("view", height, round_), seconds))
+        if self._fruitless >= _PATIENCE:
+            self._out.append(SetTimer(Timer("repeat", height, round_), seconds / _REPEAT_PART))
 
     def _rearm(self) -> None:
         self._out += self._gaps.again()
@@ -152,18 +160,32 @@ class HotStuff(Collecting):
             self._commit(self.chain.commit(), self.node)
             return
         height, round_ = self.view
-        if (timer.height, timer.round) == self.view and self._started:
+        if (timer.height, timer.round) != self.view or not self._started:
+            return
+        if timer.kind == "repeat":
+            self._out += [effect._replace(copy=1) for effect in self._uttered]
+        else:
             self._failures += 1
             self._fruitless += 1
             following = (height, round_ + 1) if round_ + 1 < self.setting.rounds else (height + 1, 0)
             self._go(following, leaving=True, telling=True)
+            if self._fruitless >= _HOPELESS:
+                for passed in range(self.open, self.view[0]):
+                    self._leave(passed, 0)
 
     def _tell(self, message: NewView, leader: int) -> None:
         """Bring a new-view to the leader of that view; to all if things go badly."""
         if self._failures >= _CALL_AFTER:
+            self._uttered.append(Broadcast(message))
             self._broadcast(message)
         else:
-            self._send_to(leader, message)
+            self._utter(leader, message)
+
+    def _utter(self, receiver: int, message: Message) -> None:
+        """Send what helps the current view along."""
+        if receiver != self.node:
+            self._uttered.append(Send((receiver,), message))
+        self._send_to(receiver, message)
 
     def _send_to(self, receiver: int, message: Message) -> None:
         if receiver == self.node:
@@ -228,7 +250,9 @@ class HotStuff(Collecting):
             return
         result = pending.results[0] if self.setting.proposes and pending.results else None
         value = Value(self.node, round_, 0, result, self.chain.high.view)
-        self._broadcast(Proposal(height, round_, self.node, value, self.chain.high, proof))
+        proposal = Proposal(height, round_, self.node, value, self.chain.high, proof)
+        self._uttered.append(Broadcast(proposal))
+        self._broadcast(proposal)
 
     def _on_proposal(self, message: Proposal) -> None:
         view, justify = (message.height, message.round), message.justify
@@ -274,7 +298,8 @@ class HotStuff(Collecting):
             if not certified:
                 self._phase(*view, "supported")
             collector = pending.leaders[view[1]] if view[1] else pending.successor
-            self._send_to(collector, Vote(*view, self.node, proposal.value))
+            say = self._utter if view == self.view else self._send_to
+            say(collector, Vote(*view, self.node, proposal.value))
         elif not certified:
             self._phase(*view, "diverged")
             if self.setting.rounds == 1:

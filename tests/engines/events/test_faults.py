@@ -277,6 +277,18 @@ def test_a_run_ends_though_timers_are_shorter_than_the_way_of_a_message(protocol
     assert found.blocks == 10
 
 
+def test_a_run_ends_though_a_node_that_is_needed_lets_no_three_chain_be() -> None:
+    scenario = chain(
+        5,
+        consensus={"protocol": "hotstuff", "result": "propose", "max_rounds": 2},
+        faults={"byzantine": 1, "behaviour": "withhold", "crashes": [{"nodes": {"a": [3]}, "at": 2.0}]},
+        run={"blocks": 20},
+    )
+    found = run_events(scenario)
+    assert found.blocks == 20
+    assert 0 < found.outcomes["agreed"].count < 20
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("seed", [8, 11, 21, 26])
 def test_a_run_ends_though_answers_are_lost(protocol: str, seed: int) -> None:
