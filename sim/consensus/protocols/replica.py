@@ -80,11 +80,21 @@ class Replica(ABC):
     """Messages with which a leader puts a value to the vote."""
     ballots: ClassVar[tuple[type[Message], ...]]
     """Votes for a value, in the order of the phases; the last is the final one."""
+    carries_over: ClassVar[bool] = True
+    """Whether a later leader of a height may have to propose a value again that an earlier one proposed."""
 
     @classmethod
     @abstractmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
         """All votes that a node can cast for a value in one round: what an equivocator sends at once."""
+
+    @classmethod
+    def vouches(cls, message: Message) -> tuple[int, Value] | None:
+        """Height and value that the sender of a message says to be decided, or helps to decide; None for all others."""
+        if not isinstance(message, cls.ballots[-1]):
+            return None
+        value: Value | None = getattr(message, "value", None)
+        return None if value is None else (message.height, value)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -275,7 +285,7 @@ class Replica(ABC):
 
     def _own_value(self) -> Value:
         result = self.results[0] if self.setting.proposes and self.results else None
-        return Value(self.node, self.round, 0, result)
+        return Value(self.node, self.round, self.setting.variant, result)
 
     def _endorses(self, value: Value) -> bool:
         """Whether own results allow a vote for a value."""

@@ -76,7 +76,7 @@ def _recorded(scenario: Scenario) -> Answers:
             honest = group.count - scenario.faults.of(name)
             for node, text in zip(scenario.numbering[name][:honest], group.executor.outputs, strict=False):
                 label[node] = text
-    return _ranked(label, powers(scenario))
+    return ranked(label, powers(scenario))
 
 
 def powers(scenario: Scenario) -> tuple[int, ...]:
@@ -84,7 +84,13 @@ def powers(scenario: Scenario) -> tuple[int, ...]:
     return tuple(group.power for _, group in sorted(scenario.nodes.items()) for _ in range(group.count))
 
 
-def _ranked(label: list[str | None] | list[int | None], power: tuple[int, ...]) -> Answers:
+def deviating(scenario: Scenario) -> list[list[int]]:
+    """Honest nodes that may answer differently from others, in lists of those that always answer alike."""
+    pairs = zip(scenario.population.units, machines_of(scenario), strict=True)
+    return [nodes for unit, machines in pairs if unit.law is not None for nodes in machines]
+
+
+def ranked(label: list[str | None] | list[int | None], power: tuple[int, ...]) -> Answers:
     """Number results by falling power (then number of nodes): what nodes hold, None for those that are Byzantine."""
     strength: dict[object, tuple[int, int]] = {}
     for own, weight in zip(label, power, strict=True):
@@ -108,10 +114,10 @@ class _Drawn:
         self._key = stream_key(scenario.scenario_id, scenario.run.seed)
         requests = scenario.workload.requests_per_block
         self._sampler = PartitionSampler(scenario.population, 1, requests, scenario.points_per_request)
-        self._machines = _machines(scenario)
+        self._machines = machines_of(scenario)
         honest = {node for unit in self._machines for machine in unit for node in machine}
         alike = [0 if node in honest else None for node in range(scenario.node_count)]
-        self._quiet = _ranked(alike, self._power)
+        self._quiet = ranked(alike, self._power)
         self._cell = lru_cache(maxsize=4)(self._drawn)
 
     def of(self, height: int) -> Answers:
@@ -136,10 +142,10 @@ class _Drawn:
             for nodes, result in zip(machines, results.tolist(), strict=True):
                 for node in nodes:
                     label[node] = result
-        return _ranked(label, self._power)
+        return ranked(label, self._power)
 
 
-def _machines(scenario: Scenario) -> list[list[list[int]]]:
+def machines_of(scenario: Scenario) -> list[list[list[int]]]:
     """Nodes of each machine of each unit of the population."""
     units: list[list[list[int]]] = [[] for _ in scenario.population.units]
     groups = scenario.honest_groups
