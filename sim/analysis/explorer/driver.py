@@ -96,6 +96,7 @@ class Driver:
     def __init__(self, chain: Chain, circumstances: Circumstances, watchers: Sequence[Watcher] = ()) -> None:
         self.chain, self._circumstances, self._watchers = chain, circumstances, watchers
         self.actors = _actors(chain, circumstances)
+        self.heights = circumstances.heights
         self.honest = [actor.number for actor in self.actors if actor.honest]
         self._of: dict[int, list[int]] = defaultdict(list)
         for actor in self.actors:
@@ -156,7 +157,7 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Whether every honest machine has closed the last height."""
-        return all(self.reached[number] > self._circumstances.heights for number in self.honest)
+        return all(self.reached[number] > self.heights for number in self.honest)
 
     # What machines ask for.
 
@@ -223,7 +224,7 @@ class Driver:
         self.fresh += letters
 
     def _enter(self, actor: Actor, height: int) -> None:
-        if actor.machine.height < height <= self._circumstances.heights:
+        if actor.machine.height < height <= self.heights:
             self._carry_out(actor.number, actor.machine.enter(height, self._circumstances.leaders[height - 1]))
 
     def _close_if_hopeless(self, height: int) -> None:

@@ -11,6 +11,7 @@ from sim.analysis.explorer.driver import Driver
 from sim.analysis.explorer.invariants import INVARIANTS, Invariants
 from sim.analysis.explorer.shrink import shrunk
 from sim.analysis.explorer.sometimes import Sometimes, applicable
+from sim.analysis.explorer.steps import Step, machine_of, place_of
 from sim.analysis.explorer.walk import Walk
 from sim.statistics.streams import named_key
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.invariants import Invariant, Violation
     from sim.analysis.explorer.sometimes import Event
-    from sim.analysis.explorer.steps import Step
     from sim.analysis.explorer.walk import Kind
 
 
@@ -163,7 +163,7 @@ def _smaller(chain: Chain, found: Counterexample, invariants: Collection[Invaria
         taken, violation = replayed(chain, found.circumstances, steps, invariants)
         return taken if violation is not None and violation.invariant == found.violation.invariant else None
 
-    steps = shrunk(list(found.steps), still)
+    steps = shrunk(list(found.steps), still, (machine_of, place_of))
     _, violation = replayed(chain, found.circumstances, steps, invariants)
     assert violation is not None  # noqa: S101 -- shrinking keeps it
     return found._replace(steps=tuple(steps), violation=violation)

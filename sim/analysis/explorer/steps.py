@@ -37,3 +37,21 @@ class Restart(NamedTuple):
 
 
 Step = Deliver | Expire | Finish | Restart
+
+
+def machine_of(step: Step) -> int:
+    """The machine to which it happens."""
+    return step.receiver if isinstance(step, Deliver) else step.machine
+
+
+def place_of(step: Step) -> tuple[str, int, int]:
+    """What kind of step it is, and to which height and round it belongs."""
+    match step:
+        case Deliver(message=message):
+            return message.name, message.height, message.round
+        case Expire(timer=timer):
+            return timer
+        case Finish(height=height):
+            return "executed", height, 0
+        case Restart():
+            return "restart", 0, 0

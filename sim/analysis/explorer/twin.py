@@ -8,7 +8,6 @@ here they may also propose a block of their own where they had to carry one over
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sim.consensus.protocols.effects import Broadcast, Send
@@ -49,7 +48,7 @@ class Twin:
         message = effect.message
         if isinstance(message, self.machine.proposals):
             if self._circumstances.usurps and message.value.round < message.round:
-                message = replace(message, value=self._own(message, answers))
+                message = self.machine.proposes_anew(message, self._own(message, answers))
                 effect = effect._replace(message=message)
             yield effect
             yield from self._votes_for(message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sim.analysis.explorer.partitions import Partitions
+from sim.analysis.explorer.partitions import LoneDecision, RandomCuts
 from sim.analysis.explorer.steps import Deliver, Expire, Finish, Restart, Step
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Walk:
         self._driver, self._draws = driver, draws
         machines = len(driver.actors)
         self._targeted = draws.chance(0.7) if kind == "mixed" else kind == "targeted"
-        self._partitions = Partitions(driver, draws)
+        cuts = LoneDecision if draws.chance(0.4) else RandomCuts
+        self._partitions = cuts(driver, draws)
         self._loss = draws.choice((0.0, 0.1, 0.3))
         self._expiry = 0.0 if self._targeted else draws.choice((0.0, 0.003, 0.01, 0.05))
         self._twice = draws.choice((0.0, 0.0, 0.03))

@@ -14,6 +14,7 @@ equal votes, when the missing ones can't make q, or at its timer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from sim.consensus.protocols.effects import (
@@ -87,6 +88,11 @@ class Replica(ABC):
     @abstractmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
         """All votes that a node can cast for a value in one round: what an equivocator sends at once."""
+
+    @classmethod
+    def proposes_anew(cls, message: ValueMessage, value: Value) -> ValueMessage:
+        """What a lying leader says that proposes another value in place of the one which it has to carry over."""
+        return replace(message, value=value)
 
     @classmethod
     def vouches(cls, message: Message) -> tuple[int, Value] | None:
