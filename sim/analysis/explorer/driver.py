@@ -101,9 +101,7 @@ class Driver:
         self._of: dict[int, list[int]] = defaultdict(list)
         for actor in self.actors:
             self._of[actor.node].append(actor.number)
-        self._peers = [
-            [other.number for other in self.actors if other.node != actor.node] for actor in self.actors
-        ]
+        self._peers = [[other.number for other in self.actors if other.node != actor.node] for actor in self.actors]
         self.fresh: list[Deliver | Finish] = []
         """What has become possible in the last steps, for whoever chooses the next one; to be taken away."""
         self.timers: dict[tuple[int, str], tuple[float, Timer]] = {}

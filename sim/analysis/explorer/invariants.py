@@ -47,9 +47,7 @@ class Invariants:
         The invariants to look at.
     """
 
-    def __init__(
-        self, chain: Chain, circumstances: Circumstances, wanted: Collection[Invariant] = INVARIANTS
-    ) -> None:
+    def __init__(self, chain: Chain, circumstances: Circumstances, wanted: Collection[Invariant] = INVARIANTS) -> None:
         self._chain, self._circumstances, self._wanted = chain, circumstances, wanted
         self._kinds = chain.machine
         self.violation: Violation | None = None
@@ -146,7 +144,9 @@ class Invariants:
             invented = set(shown.voters) - self._ballots[message.height, shown.round, shown.value]
             if invented or self._power(set(shown.voters)) < self._chain.quorum:
                 text = f"{actor.label} shows {_names(shown.voters)} as voters for {told(shown.value)}"
-                self._violated("certificates", message.height, f"{text}, of which {_names(invented)} never voted for it")
+                self._violated(
+                    "certificates", message.height, f"{text}, of which {_names(invented)} never voted for it"
+                )
 
     def _power(self, voters: Iterable[int]) -> int:
         return sum(self._chain.power[voter] for voter in voters)

@@ -45,9 +45,7 @@ class RandomCuts:
         self._draws, self._actors = draws, driver.actors
         self._by_phase = draws.chance(0.6)
         self._cuts: dict[tuple[object, ...], _Cut] = {}
-        self._sides = tuple(
-            draws.below(2) if actor.honest else actor.machine.setting.variant for actor in self._actors
-        )
+        self._sides = tuple(draws.below(2) if actor.honest else actor.machine.setting.variant for actor in self._actors)
 
     def passes(self, letter: Deliver) -> bool:
         """Whether a letter gets through at the time when it is sent."""

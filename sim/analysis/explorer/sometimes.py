@@ -1,6 +1,4 @@
-"""What must have happened in some schedule, or the search has shown nothing: a check that all is well says little where
-nothing went wrong.
-"""
+"""What must have happened in some schedule: a check that all is well says little where nothing went wrong."""
 
 from __future__ import annotations
 

@@ -106,8 +106,6 @@ class Walk:
             return None
         self._expiries_left -= 1
         timers = self._driver.timers
-        if self._in_order:
-            key = min(timers, key=lambda one: (timers[one][0], one))
-        else:
-            key = self._draws.choice(list(timers))
+        next_due = min(timers, key=lambda one: (timers[one][0], one))
+        key = next_due if self._in_order else self._draws.choice(list(timers))
         return Expire(key[0], timers[key][1])
