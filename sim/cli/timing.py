@@ -74,7 +74,7 @@ def _timeouts(scenario: Scenario) -> dict[str, Any]:
     if consensus.result == "certify":
         wanted.append("result")
     plain = (consensus.timeouts or Timeouts()).model_dump()
-    return {name: plain[name] for name in wanted} | {"max_rounds": consensus.rounds_of(scenario.node_count)}
+    return {name: plain[name] for name in wanted} | {"max_rounds": scenario.rounds}
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

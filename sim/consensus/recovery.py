@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 OnFailure = Literal["halt", "retry", "next_leader", "skip"]
 SLOTS_MAX = 10**12
-_WAYS = ("blocks", "law", "every", "never")
+IN_SECONDS = "it counts blocks, no seconds (recovery.seconds)"
+"""Why engines without a clock refuse a scenario."""
+_WAYS = ("blocks", "seconds", "law", "every", "never")
 
 
 class Recovery(FrozenModel):
@@ -39,6 +41,10 @@ class Recovery(FrozenModel):
     every: Annotated[int, Field(ge=1, le=SLOTS_MAX)] | None = None
     """Until the next checkpoint: it is back after the block whose height is a multiple of this, at once if it diverged
     in that block."""
+    seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    """So many seconds of simulated time; with `state_bytes`, after the state has come."""
+    state_bytes: Annotated[int, Field(ge=1, le=10**15)] | None = None
+    """With `seconds`: bytes of state that the node fetches from its peers first, part by part, over the network."""
     never: bool | None = None
     """For ever."""
 
@@ -55,9 +61,16 @@ class Recovery(FrozenModel):
             yield Mistake(("mean_blocks",), "is required with law, and only there")
         if data.get("sigma") is not None and data.get("law") != "lognormal":
             yield Mistake(("sigma",), "goes with law lognormal", data["sigma"])
+        if data.get("state_bytes") is not None and data.get("seconds") is None:
+            yield Mistake(("state_bytes",), "goes with seconds", data["state_bytes"])
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is told in seconds."""
+        return self.seconds is not None
 
     def draw(self, stream: Generator, size: int) -> Integers:
-        """Draw for how many slots nodes are away, at least 1; not for `every` and `never`.
+        """Draw for how many slots nodes are away, at least 1; not for `seconds`, `every` and `never`.
 
         Parameters
         ----------

@@ -65,10 +65,11 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
         if refusals[engine]:
             raise EngineError(f"the {engine} engine cannot answer this: {refusals[engine]}; {able[0]} can")
         return engine, "asked for"
-    if scenario.network is not None or scenario.faults.timed:
+    recovers = scenario.recovery is not None and scenario.recovery.timed
+    if scenario.network is not None or scenario.faults.timed or recovers:
         if "events" in able:
-            what = "a network" if scenario.network is not None else "faults that need time"
-            return "events", f"the scenario has {what}"
+            timed = "a recovery in seconds" if recovers else "faults that need time"
+            return "events", f"the scenario has {'a network' if scenario.network is not None else timed}"
         return able[0], f"the events engine cannot answer this: {refusals['events']}"
     if able[0] == "exact":
         return "exact", "it can answer this scenario, and is the cheapest that can"
@@ -125,6 +126,8 @@ def run(
         settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
         scenario = scenario.model_copy(update={"run": settings})
     name, reason = choose(scenario, scenario.run.engine)
+    if trace is not None and name == "events" and (scenario.run.chains or 1) > 1:
+        raise EngineError("a trace of messages holds one chain (set run.chains to 1)")
     if trace is not None and name != "events" and not (scenario.chained and name == "montecarlo"):
         raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
     if name == "events":

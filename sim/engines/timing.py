@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Cause = Literal["divergence", "attack", "partition", "timeout", "stall"]
+Cause = Literal["divergence", "absence", "attack", "partition", "timeout", "stall"]
 """Why a block failed.
 
-`divergence`: the honest votes would have been enough, had the honest nodes agreed; `attack`: Byzantine nodes decided
+`divergence`: the honest votes would have been enough, had the honest nodes agreed; `absence`: they would have been
+enough, had no node been away for an earlier answer; `attack`: Byzantine nodes decided
 it, led every round, or left too few honest votes; `partition`: the network was split; `timeout`: messages or executions
 came too late, or were lost; `stall`: fewer than q nodes can ever vote again.
 """
@@ -68,7 +69,7 @@ class Timing:
     causes
         Number of failed blocks by cause.
     failed_blocks
-        The first failed blocks, at most 100.
+        The first failed blocks (of the first chain, where there are several), at most 100.
     first_violation
         The first safety violation; None if there was none.
     """

@@ -296,6 +296,13 @@ class Scenario(FrozenModel):
         return 0 if default is None else self.max_retries or default
 
     @property
+    def rounds(self) -> int:
+        """Rounds (views) in which a block is attempted, message by message."""
+        if self.after_failure == "next_leader":
+            return min(1 + self.retries, self.node_count)
+        return self.consensus.rounds_of(self.node_count)
+
+    @property
     def replicated(self) -> bool:
         """Whether every node runs the model and votes on what it computed."""
         return self.verification is None or isinstance(self.verification, Replicate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.engines.events.draws import ranked
+from sim.engines.events.draws import answers_from
 
 if TYPE_CHECKING:
     from sim.analysis.explorer.chain import Chain
@@ -71,4 +71,4 @@ def _answers(chain: Chain, draws: Draws) -> Answers:
             answer = draws.below(2)
             for node in alike:
                 label[node] = answer
-    return ranked(label, chain.power)
+    return answers_from(label, chain.power)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.consensus.recovery import IN_SECONDS
 from sim.consensus.tally import BOOSTED
 from sim.engines.chains.led import LedWalk
-from sim.engines.chains.measures import BATCHES_MIN, ChainCounts, chain_result
+from sim.engines.chains.measures import ChainCounts, batch_of, chain_result
 from sim.engines.chains.slots import Machines, draw_slots
 from sim.engines.chains.walk import Rules, Walk
 from sim.engines.tracefile import write_header, write_line, writing
@@ -71,11 +72,6 @@ class Chains:
         requests = scenario.workload.requests_per_block
         return PartitionSampler(population, self.election.relevant, requests, scenario.points_per_request)
 
-    @property
-    def batch(self) -> int:
-        """Slots of a batch."""
-        return max(1, -(-self.blocks * self.chains // max(BATCHES_MIN, self.chains)))
-
     def walk(
         self, chain: int, tell: Callable[..., None] | None = None, beat: Callable[[Walk], None] | None = None
     ) -> Walk:
@@ -89,7 +85,7 @@ class Chains:
             return recovery.draw(lengths, number).tolist() if recovery else ()
 
         stretch = _Stretch(self.sampler, self.machines, later)
-        arguments = (self.rules, self.machines, stretch.again, durations, self.blocks, self.batch, tell)
+        arguments = (self.rules, self.machines, stretch.again, durations, self.blocks, batch_of(self.scenario), tell)
         leads = self.scenario.consensus.result == "propose"
         walk = LedWalk(_uniforms(cell_stream(self._key, chain, _LEADERS)), *arguments) if leads else Walk(*arguments)
         number = _FIRST
@@ -202,7 +198,7 @@ class Stopped(KeyboardInterrupt):
 
 def refusal(scenario: Scenario) -> str | None:
     """Why chains over time cannot be simulated; None if they can."""
-    return next(_obstacles(scenario), None)
+    return IN_SECONDS if scenario.recovery and scenario.recovery.timed else next(_obstacles(scenario), None)
 
 
 def _eventful(scenario: Scenario) -> float:

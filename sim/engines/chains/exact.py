@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sim.consensus.appeal import ROUNDS_MAX, Appeal
+from sim.consensus.recovery import IN_SECONDS
 from sim.consensus.tally import BOOSTED, Outcome
 from sim.engines import appeal_exact
 from sim.engines.over_time import LENGTHS, Away, ChainMeasures
@@ -41,7 +42,7 @@ NODES_MAX = 100
 
 def obstacle(scenario: Scenario) -> str | None:
     """Why there is no exact answer; None if there is one."""
-    return next(_obstacles(scenario), None)
+    return IN_SECONDS if scenario.recovery and scenario.recovery.timed else next(_obstacles(scenario), None)
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:

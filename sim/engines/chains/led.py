@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sim.engines.chains.walk import AGREED, NO_QUORUM, Walk
+from sim.consensus.tally import Outcome
+from sim.engines.chains.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +46,7 @@ class LedWalk(Walk):
                 good = 0 if share >= 1 else int(math.log1p(-self.uniform()) / math.log1p(-share))
             before, away = self.slot, self.away
             if good:
-                self._stride(self._next_change(min(self.slot + min(good, blocks), self.horizon)), AGREED)
+                self._stride(self._next_change(min(self.slot + min(good, blocks), self.horizon)), Outcome.agreed)
                 blocks -= self.slot - before
                 if self.slot - before < good or self.away != away:
                     continue  # somebody is back, or there are no more blocks
@@ -72,15 +73,15 @@ class LedWalk(Walk):
                 self._whole.append(self._group_of(machine, groups))
                 group = 0 if machine & self.away else self._whole[-1] & self._active
             if group.bit_count() >= self.rules.election.quorum:
-                self._stride(self.slot + 1, AGREED, self._active & ~group)
+                self._stride(self.slot + 1, Outcome.agreed, self._active & ~group)
                 return
-            self._stride(self.slot + 1, NO_QUORUM)
+            self._stride(self.slot + 1, Outcome.no_quorum)
             if attempt + 1 < min(tries, self.votes):
-                self._tries_again(NO_QUORUM)
+                self.try_again(Outcome.no_quorum)
                 if self.slot >= self.horizon:
                     return
         if self.rules.on_failure != "skip":
-            self._halt(NO_QUORUM, groups)
+            self.halt(self._cause(Outcome.no_quorum, groups))
 
     def _group_of(self, machine: int, groups: Sequence[int]) -> int:
         """Machines that computed what a leader did."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.engines.chains.walk import Record, Walk
+    from sim.engines.chains.chronicle import Chronicle, Record
     from sim.scenario.schema import Scenario
     from sim.statistics.counts import Task
 
@@ -77,19 +77,19 @@ class ChainCounts:
     first_signs: list[int] = field(default_factory=list)
     longest_stalls: list[int] = field(default_factory=list)
 
-    def take(self, walk: Walk) -> None:
+    def take(self, chain: Chronicle) -> None:
         """Add a chain."""
         self.chains += 1
-        for record in walk.records:
+        for record in chain.records:
             if record.slots:
                 self._take(record)
-        self.ends.append((walk.slot, walk.halted is not None))
-        self.longest_stalls.append(walk.longest_stall)
-        if walk.halted is not None:
-            self.halts[walk.halted] += 1
-        if walk.first_failure is not None:
-            self.first_failures.append(walk.first_failure)
-        signs = [slot for slot in (walk.first_failure, walk.first_divergence) if slot is not None]
+        self.ends.append((chain.slot, chain.halted is not None))
+        self.longest_stalls.append(chain.longest_stall)
+        if chain.halted is not None:
+            self.halts[chain.halted] += 1
+        if chain.first_failure is not None:
+            self.first_failures.append(chain.first_failure)
+        signs = [slot for slot in (chain.first_failure, chain.first_divergence) if slot is not None]
         if signs:
             self.first_signs.append(min(signs))
 
@@ -153,6 +153,12 @@ class ChainCounts:
         if not self.sums[column] and self.batches >= _BATCHES_TOLD:  # none seen: as if all or nothing
             return Mean(0.0, 0.0, largest * clopper_pearson(0, self.slots)[1])
         return Mean(ratio, max(ratio - half, 0.0), min(ratio + half, float(largest)))
+
+
+def batch_of(scenario: Scenario) -> int:
+    """Slots of a batch: as many batches as chains, and enough of them to tell how far a mean is off."""
+    chains = scenario.run.chains or 1
+    return max(1, -(-scenario.run.blocks * chains // max(BATCHES_MIN, chains)))
 
 
 def chain_result(scenario: Scenario, counts: ChainCounts) -> Result:

@@ -7,9 +7,11 @@ reaches none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from sim.consensus.tally import Outcome
+from sim.engines.chains.chronicle import COMMITTED, Chronicle, Halt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,47 +20,14 @@ if TYPE_CHECKING:
     from sim.consensus.tally import Election
     from sim.engines.chains.slots import Machines
 
-Cause = Literal["budget", "spent", "split", "fork"]
-"""Why a chain halts.
-
-`budget`: nodes that are away, and silent ones, are more than it tolerates; `fork`: two results are certified; `spent`:
-the same answers would have passed with nobody away; `split`: they would not have.
-"""
-AGREED, NO_QUORUM, WRONG, FORKED = range(4)
 _KNOWN_MAX = 10_000  # sets of nodes away, of which is remembered what a quiet slot gives
-_NAMES = ("agreed", "no_quorum", "wrong_result", "forked")
 
 
 class Verdict(NamedTuple):
     """Outcome of a slot, and the set of machines whose result is certified; 0 where it is none of theirs."""
 
-    outcome: int
+    outcome: Outcome
     winner: int
-
-
-@dataclass(slots=True)
-class Record:
-    """What a stretch of a chain gave.
-
-    Parameters
-    ----------
-    slots
-        Slots that it covers.
-    outcomes
-        Blocks by outcome, each counted in the slot of its last attempt.
-    retries
-        Slots that failed and were followed by another attempt at their block.
-    diverged
-        Nodes that diverged.
-    away
-        Slots by the number of nodes that were away.
-    """
-
-    slots: int = 0
-    outcomes: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-    retries: int = 0
-    diverged: int = 0
-    away: dict[int, int] = field(default_factory=dict)
 
 
 class Rules(NamedTuple):
@@ -106,21 +75,21 @@ def certified(election: Election, machines: Machines, groups: Sequence[int], act
             second, runner = power, present
     b, q = election.byzantine, election.quorum
     if not b:  # at most one result has more than half of the votes
-        return Verdict(AGREED, winner) if first >= q else Verdict(NO_QUORUM, 0)
+        return Verdict(Outcome.agreed, winner) if first >= q else Verdict(Outcome.no_quorum, 0)
     if election.behaviour == "equivocate":
         first += b
     invented = {"random": election.largest_byzantine, "collude": b}.get(election.behaviour, 0)
     won_first, won_second = first >= q, second + election.boost >= q
     number = won_first + won_second + (invented >= q)
     if number != 1:
-        return Verdict(FORKED if number else NO_QUORUM, 0)
+        return Verdict(Outcome.forked if number else Outcome.no_quorum, 0)
     if won_first:
-        return Verdict(AGREED if winner else WRONG, winner)
+        return Verdict(Outcome.agreed if winner else Outcome.wrong_result, winner)
     fair = won_second and runner and second == machines.power(winner)
-    return Verdict(AGREED if fair else WRONG, runner if won_second else 0)
+    return Verdict(Outcome.agreed if fair else Outcome.wrong_result, runner if won_second else 0)
 
 
-class Walk:
+class Walk(Chronicle):
     """One chain on its way.
 
     Parameters
@@ -149,44 +118,34 @@ class Walk:
         batch: int,
         tell: Callable[..., None] | None = None,
     ) -> None:
+        super().__init__(horizon, batch, tell)
         self.rules, self.machines, self.again, self.durations = rules, machines, again, durations
-        self.horizon, self.batch, self.tell = horizon, batch, tell
-        self.records = [Record() for _ in range(-(-horizon // batch))]
-        self.slot = self.height = self.away = 0
-        self.halted: Cause | None = None
-        self.first_failure: int | None = None
-        self.first_divergence: int | None = None
-        self.stall = self.longest_stall = 0
+        self.away = 0
         self._returns: list[tuple[int, int]] = []
-        self._quiet: dict[int, int] = {}
+        self._quiet: dict[int, Outcome] = {}
         self._missing = 0  # who was away in the last slot
         self._waiting = 0  # for the next checkpoint
         self._every = rules.recovery.every if rules.recovery else None
-
-    @property
-    def over(self) -> bool:
-        """Whether it has come to its end."""
-        return self.halted is not None or self.slot >= self.horizon
 
     def quiet(self, blocks: int) -> None:
         """Walk through blocks in which nobody deviates."""
         while blocks and not self.over:
             outcome, before = self._quiet_outcome(), self.slot
-            if outcome == WRONG and self.rules.recovery:  # everybody else diverges from it
+            if outcome == Outcome.wrong_result and self.rules.recovery:  # everybody else diverges from it
                 self.eventful([self.machines.everyone], 0)
                 blocks -= 1
                 continue
             until = min(self.slot + blocks, self.horizon)
-            commits = outcome in {AGREED, WRONG}
+            commits = outcome in COMMITTED
             limit = self._next_change(until) if commits else self._next_return(until)
             if not commits and self.rules.on_failure != "skip":
                 limit = self.slot + 1
             self._stride(limit, outcome)
             blocks -= self.slot - before
-            if outcome in {NO_QUORUM, FORKED}:
+            if outcome not in COMMITTED:
                 self._fail(outcome, [self.machines.everyone], None)
 
-    def _quiet_outcome(self) -> int:
+    def _quiet_outcome(self) -> Outcome:
         """Outcome of a slot in which nobody deviates, which only depends on who is active."""
         known = self._quiet.get(self.away)
         if known is None:
@@ -202,43 +161,30 @@ class Walk:
     def eventful(self, groups: Sequence[int], place: int) -> None:
         """Walk through a slot in which somebody may deviate."""
         outcome, winner = certified(self.rules.election, self.machines, groups, self._active)
-        lost = self._active & ~winner if outcome in {AGREED, WRONG} else 0
+        lost = self._active & ~winner if outcome in COMMITTED else 0
         self._stride(self.slot + 1, outcome, lost)
-        if outcome in {NO_QUORUM, FORKED}:
+        if outcome not in COMMITTED:
             self._fail(outcome, groups, place)
 
-    def _fail(self, outcome: int, groups: Sequence[int], place: int | None) -> None:
+    def _fail(self, outcome: Outcome, groups: Sequence[int], place: int | None) -> None:
         """Follow up a slot that certified nothing, or two results."""
         rules = self.rules
         if rules.on_failure == "skip":
             return
         for _ in range(rules.max_retries if rules.on_failure == "retry" else 0):
-            self._tries_again(outcome)
+            self.try_again(outcome)
             if self.slot >= self.horizon:
                 return
             groups = groups if place is None else self.again(place)
             outcome, winner = certified(rules.election, self.machines, groups, self._active)
-            lost = self._active & ~winner if outcome in {AGREED, WRONG} else 0
+            lost = self._active & ~winner if outcome in COMMITTED else 0
             self._stride(self.slot + 1, outcome, lost)
-            if outcome in {AGREED, WRONG}:
+            if outcome in COMMITTED:
                 return
-        self._halt(outcome, groups)
+        self.halt(self._cause(outcome, groups))
 
-    def _tries_again(self, outcome: int) -> None:
-        """The last slot is followed by another attempt at its block: it was no block of its own."""
-        if self.first_failure == self.slot - 1:
-            self.first_failure = None  # the block may pass yet
-        last = self.records[(self.slot - 1) // self.batch]
-        last.outcomes[outcome] -= 1
-        last.retries += 1
-
-    def _halt(self, outcome: int, groups: Sequence[int]) -> None:
-        self.halted = self._cause(outcome, groups)
-        if self.tell:
-            self.tell(slot=self.slot - 1, event="halt", cause=self.halted)
-
-    def _cause(self, outcome: int, groups: Sequence[int]) -> Cause:
-        if outcome == FORKED:
+    def _cause(self, outcome: Outcome, groups: Sequence[int]) -> Halt:
+        if outcome == Outcome.forked:
             return "fork"
         election = self.rules.election
         silent = election.byzantine if election.behaviour == "silent" else 0
@@ -248,7 +194,7 @@ class Walk:
 
     def _passes_alone(self, groups: Sequence[int]) -> bool:
         """Whether the answers would have passed with nobody away."""
-        return certified(self.rules.election, self.machines, groups, self.machines.everyone).outcome == AGREED
+        return certified(self.rules.election, self.machines, groups, self.machines.everyone).outcome == Outcome.agreed
 
     def _next_return(self, until: int) -> int:
         return min(until, self._returns[0][0]) if self._returns else until
@@ -260,45 +206,16 @@ class Walk:
             limit = min(limit, self.slot + self._every - self.height % self._every)
         return limit
 
-    def _stride(self, until: int, outcome: int, lost: int = 0) -> None:
+    def _stride(self, until: int, outcome: Outcome, lost: int = 0) -> None:
         """Take slots of one outcome, up to a place; in the last of them some machines diverge."""
-        away, batch = self.machines.nodes(self.away), self.batch
-        while self.slot < until:
-            number = self.slot // batch
-            record = self.records[number]
-            end = (number + 1) * batch
-            step = min(until, end) - self.slot
-            record.slots += step
-            record.outcomes[outcome] += step
-            record.away[away] = record.away.get(away, 0) + step
-            self._count(outcome, step)
-            self.slot += step
+        self.take(until, outcome, self.machines.nodes(self.away))
         if lost:
-            self._diverge(lost, record, outcome)
+            self._diverge(lost, outcome)
         self._missing = self.away
         self._come_back(outcome)
 
-    def _count(self, outcome: int, step: int) -> None:
-        if outcome in {AGREED, WRONG}:
-            self.height += step
-        if outcome == AGREED:
-            self.stall = 0
-            return
-        if self.tell:
-            self.tell(slot=self.slot, event="fail", slots=step, outcome=_NAMES[outcome])
-        if self.first_failure is None:
-            self.first_failure = self.slot
-        if outcome == WRONG:
-            self.stall = 0
-            return
-        self.stall += step
-        self.longest_stall = max(self.longest_stall, self.stall)
-
-    def _diverge(self, lost: int, record: Record, outcome: int) -> None:
-        if outcome == AGREED:  # as everywhere, failed blocks count 0
-            record.diverged += self.machines.nodes(lost)
-        if self.first_divergence is None:
-            self.first_divergence = self.slot - 1
+    def _diverge(self, lost: int, outcome: Outcome) -> None:
+        self.diverged(self.machines.nodes(lost), outcome)
         if self.tell:
             self.tell(slot=self.slot - 1, event="diverge", machines=members(lost))
         recovery = self.rules.recovery
@@ -312,12 +229,12 @@ class Walk:
             for bit, duration in zip(bits, self.durations(len(bits)), strict=True):
                 heappush(self._returns, (self.slot + duration, bit))
 
-    def _come_back(self, outcome: int) -> None:
+    def _come_back(self, outcome: Outcome) -> None:
         """Let nodes return whose time has come, and those that waited for a checkpoint that was just committed."""
         before = self.away
         while self._returns and self._returns[0][0] <= self.slot:
             self.away &= ~heappop(self._returns)[1]
-        if self._every and self._waiting and outcome in {AGREED, WRONG} and self.height % self._every == 0:
+        if self._every and self._waiting and outcome in COMMITTED and self.height % self._every == 0:
             self.away &= ~self._waiting
             self._waiting = 0
         if self.tell and before != self.away:

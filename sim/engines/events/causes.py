@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from sim.consensus.tally import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from sim.consensus.tally import Election
     from sim.engines.events.ledger import Block
     from sim.engines.timing import Cause
     from sim.network.schema import Partition
@@ -17,36 +21,51 @@ class Circumstances(NamedTuple):
 
     Parameters
     ----------
-    quorum
-        q, in voting power.
+    power
+        Voting power of every node.
+    election
+        Who votes.
     honest
         Honest nodes.
     proposes
         Whether nodes vote on what a leader computed.
-    attacked
-        Whether there are Byzantine nodes.
     partitions
         Times at which the network is split.
     """
 
-    quorum: int
+    power: tuple[int, ...]
+    election: Election
     honest: frozenset[int]
     proposes: bool
-    attacked: bool
     partitions: tuple[Partition, ...]
 
     def cause(self, block: Block, now: float) -> Cause:
         """Say why a block failed (see `timing.Cause`), taking the first that would have been enough by itself."""
+        attacked, quorum = bool(self.election.byzantine), self.election.quorum
         split = any(p.start <= now and (p.end is None or p.end > block.started) for p in self.partitions)
         if block.outcome != Outcome.no_quorum:
-            return "attack" if self.attacked else "partition" if split else "divergence"
+            return "attack" if attacked else "partition" if split else "divergence"
         answers = block.answers
-        backing = list(answers.power[:1])
-        if self.proposes:
-            backing = [answers.power[answers.results[node]] for node in block.leaders if node in self.honest]
-        honest = sum(answers.power)
-        if backing and max(backing) < self.quorum <= honest:
+        backing, honest = self._backing(block, answers.power, self.honest - block.absent), sum(answers.power)
+        if backing and max(backing) < quorum <= honest:
             return "divergence"
-        if self.attacked and (not backing or honest < self.quorum):
+        everybody = honest + sum(self.power[node] for node in block.absent)
+        if block.absent and (not backing or honest < quorum) and quorum <= everybody:
+            return "absence"
+        if attacked and (not backing or honest < quorum):
             return "attack"
         return "partition" if split else "timeout"
+
+    def _backing(self, block: Block, strength: Sequence[int], there: AbstractSet[int]) -> list[int]:
+        """Honest power behind what could have been certified."""
+        if not self.proposes:
+            return list(strength[:1])
+        return [strength[block.answers.results[node]] for node in block.leaders if node in there]
+
+    def passes(self, block: Block) -> bool:
+        """Whether a block's answers would have passed, had nobody been away."""
+        strength = [0] * len(block.answers.power)
+        for node in self.honest:
+            strength[block.answers.results[node]] += self.power[node]
+        backing = self._backing(block, strength, self.honest) if self.proposes else strength
+        return max(backing, default=0) >= self.election.need

@@ -61,6 +61,12 @@ class Leaders:
         return order
 
 
+def among(answers: Answers, absent: frozenset[int], power: tuple[int, ...]) -> Answers:
+    """Number results anew where some nodes are away: their answers stay, but count for nothing."""
+    label = [None if result == FABRICATED else result for result in answers.results]
+    return _ranked(label, power, absent)
+
+
 def answers_of(scenario: Scenario) -> Callable[[int], Answers]:
     """Make the function that gives every node's answer to the block of a height."""
     if scenario.recorded:
@@ -76,7 +82,7 @@ def _recorded(scenario: Scenario) -> Answers:
             honest = group.count - scenario.faults.of(name)
             for node, text in zip(scenario.numbering[name][:honest], group.executor.outputs, strict=False):
                 label[node] = text
-    return ranked(label, powers(scenario))
+    return _ranked(label, powers(scenario))
 
 
 def powers(scenario: Scenario) -> tuple[int, ...]:
@@ -84,19 +90,15 @@ def powers(scenario: Scenario) -> tuple[int, ...]:
     return tuple(group.power for _, group in sorted(scenario.nodes.items()) for _ in range(group.count))
 
 
-def deviating(scenario: Scenario) -> list[list[int]]:
-    """Honest nodes that may answer differently from others, in lists of those that always answer alike."""
-    pairs = zip(scenario.population.units, machines_of(scenario), strict=True)
-    return [nodes for unit, machines in pairs if unit.law is not None for nodes in machines]
-
-
-def ranked(label: list[str | None] | list[int | None], power: tuple[int, ...]) -> Answers:
+def _ranked(
+    label: list[str | None] | list[int | None], power: tuple[int, ...], absent: frozenset[int] = frozenset()
+) -> Answers:
     """Number results by falling power (then number of nodes): what nodes hold, None for those that are Byzantine."""
     strength: dict[object, tuple[int, int]] = {}
-    for own, weight in zip(label, power, strict=True):
+    for node, (own, weight) in enumerate(zip(label, power, strict=True)):
         if own is not None:
-            before = strength.get(own, (0, 0))
-            strength[own] = (before[0] + weight, before[1] + 1)
+            votes, nodes = strength.get(own, (0, 0))
+            strength[own] = (votes, nodes) if node in absent else (votes + weight, nodes + 1)
     order = sorted(strength, key=lambda result: strength[result], reverse=True)
     rank = {result: number for number, result in enumerate(order)}
     return Answers(
@@ -114,10 +116,10 @@ class _Drawn:
         self._key = stream_key(scenario.scenario_id, scenario.run.seed)
         requests = scenario.workload.requests_per_block
         self._sampler = PartitionSampler(scenario.population, 1, requests, scenario.points_per_request)
-        self._machines = machines_of(scenario)
+        self._machines = _machines(scenario)
         honest = {node for unit in self._machines for machine in unit for node in machine}
         alike = [0 if node in honest else None for node in range(scenario.node_count)]
-        self._quiet = ranked(alike, self._power)
+        self._quiet = _ranked(alike, self._power)
         self._cell = lru_cache(maxsize=4)(self._drawn)
 
     def of(self, height: int) -> Answers:
@@ -142,10 +144,10 @@ class _Drawn:
             for nodes, result in zip(machines, results.tolist(), strict=True):
                 for node in nodes:
                     label[node] = result
-        return ranked(label, self._power)
+        return _ranked(label, self._power)
 
 
-def machines_of(scenario: Scenario) -> list[list[list[int]]]:
+def _machines(scenario: Scenario) -> list[list[list[int]]]:
     """Nodes of each machine of each unit of the population."""
     units: list[list[list[int]]] = [[] for _ in scenario.population.units]
     groups = scenario.honest_groups
@@ -161,3 +163,14 @@ def machines_of(scenario: Scenario) -> list[list[list[int]]]:
         else:
             units[unit].append(nodes)
     return units
+
+
+def deviating(scenario: Scenario) -> list[list[int]]:
+    """Honest nodes that may answer differently from others, in lists of those that always answer alike."""
+    pairs = zip(scenario.population.units, _machines(scenario), strict=True)
+    return [nodes for unit, machines in pairs if unit.law is not None for nodes in machines]
+
+
+def answers_from(label: list[int | None], power: tuple[int, ...]) -> Answers:
+    """Answers that are chosen node by node; None for Byzantine ones."""
+    return _ranked(label, power)

@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sim.consensus.protocols import PROTOCOLS
+from sim.engines.chains.measures import ChainCounts, chain_result
 from sim.engines.result import Result, counted_result
 from sim.network.links import memory_bytes
 from sim.network.schema import Network
-from sim.network.topology import GraphFile
+from sim.network.topology import Complete, GraphFile
+from sim.statistics.counts import Task
+from sim.statistics.streams import named_key
 
 if TYPE_CHECKING:
     from sim.engines.events.measures import Measures
     from sim.engines.events.trace import Trace
-    from sim.engines.events.world import World
     from sim.scenario.schema import Scenario
     from sim.statistics.counts import Counts
 
@@ -59,7 +61,7 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
 def _voting_obstacles(scenario: Scenario) -> Iterator[str]:
     """Yield ways to vote that its machines do not know."""
     if scenario.chained:
-        yield "its blocks do not depend on those before them (no recovery, on_failure, run.chains)"
+        yield from _chain_obstacles(scenario)
     if scenario.numeric:
         yield "its nodes do not compare numbers"
     if scenario.consensus.result == "endorse":
@@ -68,6 +70,19 @@ def _voting_obstacles(scenario: Scenario) -> Iterator[str]:
         yield "its nodes execute a request once (no consensus.appeal)"
     if scenario.consensus.tolerant or scenario.faults.answer is not None:
         yield "its nodes compare answers as texts (matching exact, no faults.answer)"
+
+
+def _chain_obstacles(scenario: Scenario) -> Iterator[str]:
+    """Yield what it does not know of chains over time."""
+    recovery, election = scenario.recovery, scenario.election
+    if scenario.after_failure == "retry":
+        yield "its nodes execute a block once (no on_failure retry)"
+    if recovery is None or recovery.never:
+        return
+    if recovery.seconds is None and max(election.invented, election.boost) and not election.unbreakable:
+        yield "where Byzantine votes decide, its nodes come back after seconds (recovery.seconds)"
+    if recovery.state_bytes and scenario.network and not isinstance(scenario.network.topology, Complete):
+        yield "a state is fetched over a complete network (network.topology complete)"
 
 
 BLOCKS_MAX = 100_000_000
@@ -115,18 +130,35 @@ def run_events(
     Stopped
         Ctrl-C; it has the result of the blocks that are over.
     """
-    from sim.engines.events.world import World
+    from sim.engines.events.measures import Measures
+    from sim.engines.events.world import ENGINE, World
 
     def told(measures: Measures) -> None:
         if report:
             report(measures.counts)
 
-    world = World(scenario, trace, told, failures)
+    measures = Measures(Task(scenario.scenario_id, ENGINE, scenario.run.seed))
+    chains = ChainCounts(measures.counts.task, scenario.run.blocks) if scenario.chained else None
     try:
-        world.run()
+        for chain in range(scenario.run.chains or 1):
+            world = World(_nth_chain(scenario, chain), trace, told, failures, measures)
+            try:
+                world.run()
+            finally:
+                measures.ended(world.ended, world.ledger.violation)
+                if chains and world.course:
+                    chains.take(world.course.chronicle)
     except KeyboardInterrupt:
-        raise Stopped(_result(world) if world.measures.blocks else None) from None
-    return _result(world)
+        raise Stopped(_result(scenario, measures, chains) if measures.blocks else None) from None
+    return _result(scenario, measures, chains)
+
+
+def _nth_chain(scenario: Scenario, chain: int) -> Scenario:
+    """The same scenario with what another chain draws; the first chain is that of the seed itself."""
+    if not chain:
+        return scenario
+    seed = named_key(f"chain {chain}", scenario.run.seed) >> 65
+    return scenario.model_copy(update={"run": scenario.run.model_copy(update={"seed": seed})})
 
 
 class Stopped(KeyboardInterrupt):
@@ -137,6 +169,6 @@ class Stopped(KeyboardInterrupt):
         self.result = result
 
 
-def _result(world: World) -> Result:
-    timing = world.measures.timing(world.ended, world.ledger.violation)
-    return replace(counted_result(world.scenario, world.measures.counts), timing=timing)
+def _result(scenario: Scenario, measures: Measures, chains: ChainCounts | None) -> Result:
+    result = chain_result(scenario, chains) if chains else counted_result(scenario, measures.counts)
+    return replace(result, timing=measures.timing())

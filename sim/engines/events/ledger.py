@@ -34,12 +34,15 @@ class Block:
         What the nodes computed.
     started
         When its first leader began it; before that, when anybody did.
+    absent
+        Honest nodes that were away when it began, because an earlier answer of theirs lost.
     """
 
     height: int
     leaders: Sequence[int]
     answers: Answers
     started: float
+    absent: frozenset[int] = frozenset()
     led: bool = False
     values: dict[int, Value] = field(default_factory=dict)
     results: dict[int, int] = field(default_factory=dict)
@@ -64,7 +67,7 @@ class Block:
 
     @property
     def diverged(self) -> int:
-        """Honest nodes that did not compute what was agreed; 0 if nothing was."""
+        """Honest nodes that took part and did not compute what was agreed; 0 if nothing was."""
         if self.outcome != Outcome.agreed:
             return 0
         (result,) = self.certified
@@ -196,6 +199,11 @@ class Ledger:
             return False
         everybody = len(here) == len(self.live)
         return everybody or sum(self._power[node] for node in here) > self._votes - self._quorum
+
+    @property
+    def reached(self) -> int:
+        """The height that the first of the honest nodes that take part has come to."""
+        return max((self._at[node] for node in self.live), default=self.first)
 
     def pending(self) -> list[Block]:
         """Blocks that have begun and are not over, by height."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sim.statistics.counts import Task
 
 PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
-_APART = "checkpoint"
+_APART = ("checkpoint", "state-request", "state")  # what a node fetches to catch up is told apart
 
 
 class Measures:
@@ -39,6 +39,9 @@ class Measures:
         self._bytes: Counter[str] = Counter()
         self._causes: Counter[Cause] = Counter()
         self._failed: list[FailedBlock] = []
+        self._told_max = FAILED_TOLD_MAX
+        self._elapsed = 0.0
+        self._violation: Violation | None = None
 
     def sent(self, kind: type[Message], transmissions: int, size: int) -> None:
         """A message went out, that many times."""
@@ -59,7 +62,7 @@ class Measures:
         """A block failed, or that many in a row for one cause."""
         self._count(outcome, blocks)
         self._causes[cause] += blocks
-        told = range(height, height + min(blocks, FAILED_TOLD_MAX - len(self._failed)))
+        told = range(height, height + min(blocks, self._told_max - len(self._failed)))
         self._failed += [FailedBlock(one, outcome.name, cause) for one in told]
 
     def _count(self, outcome: Outcome, blocks: int = 1) -> None:
@@ -81,11 +84,17 @@ class Measures:
         """Outcomes, as every engine gives them."""
         return Counts(self._task, self._blocks, tuple(self._outcomes), self._diverged, self._squares)
 
-    def timing(self, now: float, violation: Violation | None) -> Timing:
-        """Sum up, at the time when the last block was over."""
-        agreed, blocks = self._outcomes[Outcome.agreed], max(self._blocks, 1)
+    def ended(self, now: float, violation: Violation | None) -> None:
+        """A chain has ended, at the time when its last block was over."""
+        self._elapsed += now
+        self._violation = self._violation or violation
+        self._told_max = len(self._failed)
+
+    def timing(self) -> Timing:
+        """Sum up the chains that have ended."""
+        now, agreed, blocks = self._elapsed, self._outcomes[Outcome.agreed], max(self._blocks, 1)
         latencies = np.frombuffer(self._latencies) if self._latencies else None
-        counted = [name for name in self._messages if name != _APART]
+        counted = [name for name in self._messages if name not in _APART]
         return Timing(
             simulated_s=now,
             blocks_per_s=agreed / now if now else None,
@@ -99,5 +108,5 @@ class Measures:
             bytes_by_type={name: self._bytes[name] / blocks for name in sorted(self._bytes)},
             causes=dict(sorted(self._causes.items())),
             failed_blocks=tuple(self._failed),
-            first_violation=violation,
+            first_violation=self._violation,
         )

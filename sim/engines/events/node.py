@@ -107,9 +107,12 @@ class Node:
         self.world.working -= len(self._executing)
         self._resource = Resource(self.world.clock, self._devices)
 
-    def recover(self) -> None:
-        """Work again, with all that the machine knew."""
+    def recover(self, height: int | None = None) -> None:
+        """Work again, with all that the machine knew; or with the state before a height, fetched from others."""
         again, self._executing = self._executing, set()
+        if height is not None:
+            again = set()
+            self.carry_out((Close(height), Advance(height)))
         if self.machine.height == 0:
             self.skip(0)
             return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.consensus.attackers import Answers
     from sim.consensus.protocols.effects import Timer
     from sim.consensus.protocols.messages import Message, Value
+    from sim.engines.chains.chronicle import Halt
     from sim.engines.events.ledger import Block
     from sim.engines.timing import Cause
     from sim.scenario.schema import Scenario
@@ -104,13 +105,17 @@ class Trace:
         self._line(t=now, event="certify", node=node, height=height, result=result)
 
     def changed(self, now: float, event: str, node: int) -> None:
-        """A node crashes, recovers, or is cut off for good."""
+        """A node crashes, recovers, or is cut off for good; or it goes away because its answer lost, and returns."""
         self._line(t=now, event=event, node=node)
 
     def over(self, now: float, block: Block, cause: Cause | None) -> None:
         """A height is over."""
         fields = {"cause": cause} if cause else {}
         self._line(t=now, event="over", height=block.height, outcome=block.outcome.name, **fields)
+
+    def halted(self, now: float, height: int, cause: Halt) -> None:
+        """The chain halts at a height that failed."""
+        self._line(t=now, event="halt", height=height, cause=cause)
 
     def stalled(self, now: float, height: int, blocks: int) -> None:
         """No quorum can ever vote again: that many blocks, from a height on, fail."""

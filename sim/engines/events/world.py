@@ -11,9 +11,11 @@ from sim.consensus.protocols.replica import NOTHING
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.tally import Outcome
 from sim.consensus.timeouts import Timeouts
+from sim.engines.chains.measures import batch_of
 from sim.engines.events.causes import Circumstances
 from sim.engines.events.clock import Clock, Delivery
-from sim.engines.events.draws import Leaders, answers_of, powers
+from sim.engines.events.course import Course
+from sim.engines.events.draws import Leaders, among, answers_of, powers
 from sim.engines.events.ledger import Block, Ledger, Over
 from sim.engines.events.measures import Measures
 from sim.engines.events.node import ByzantineNode, Node
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 ENGINE = "events"
 CHECKPOINT_INTERVAL = 100
+_RETOLD_MAX = 256  # heights of which is kept who was away; answers to them may be asked for later
 
 
 class World:
@@ -52,6 +55,8 @@ class World:
         Called after every block that is over.
     failures
         End at that many failing blocks; None, after `run.blocks` only.
+    measures
+        What earlier chains have shown, to which this one's is added.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class World:
         trace: Trace | None = None,
         report: Callable[[Measures], None] | None = None,
         failures: int | None = None,
+        measures: Measures | None = None,
     ) -> None:
         self.scenario, self.trace, self._report, self._failures = scenario, trace, report, failures
         self.clock, self.network = Clock(), scenario.network or Network()
@@ -70,15 +76,18 @@ class World:
         lying = [scenario.faults.of(name) for name in scenario.numbering]
         numbering = list(scenario.numbering.values())
         self.honest = [node for group, b in zip(numbering, lying, strict=True) for node in group[: len(group) - b]]
-        self.measures = Measures(Task(scenario.scenario_id, ENGINE, seed))
+        self.measures = measures or Measures(Task(scenario.scenario_id, ENGINE, seed))
+        self._before = self.measures.blocks
         consensus, election = scenario.consensus, scenario.election
         self.proposes, self.quorum = consensus.result == "propose", election.quorum
-        self._rounds = consensus.rounds_of(self.n)
+        self.rounds = scenario.rounds
         self.ledger = Ledger(self.power, self.honest, self.quorum, scenario.faults_tolerated, self._over)
-        self._circumstances = Circumstances(
-            self.quorum, frozenset(self.honest), self.proposes, bool(election.byzantine), self.network.partitions
+        self.circumstances = Circumstances(
+            self.power, election, frozenset(self.honest), self.proposes, self.network.partitions
         )
-        self._leaders, self._answers = Leaders(self.power, seed, self._rounds), answers_of(scenario)
+        self._leaders, self._answers = Leaders(self.power, seed, self.rounds), answers_of(scenario)
+        self._retold: dict[int, Answers] = {}
+        self.course = Course(self, batch_of(scenario)) if scenario.chained else None
         self._make_nodes(scenario.faults_tolerated)
         self._able = {node.number for node in self.nodes if node.speaks}
         self.execution_draws = KeyedUniforms(named_key("execution", seed), self.n)
@@ -103,7 +112,7 @@ class World:
                     self.quorum,
                     faults,
                     self.proposes,
-                    self._rounds,
+                    self.rounds,
                     consensus.timeouts or Timeouts(),
                     consensus.checkpoint_interval or CHECKPOINT_INTERVAL,
                     self.trace is not None,
@@ -170,9 +179,14 @@ class World:
             Delivery(self.clock, message, flight.receivers, flight.times, self)
 
     @property
+    def done(self) -> int:
+        """Blocks that are over."""
+        return self.measures.blocks - self._before
+
+    @property
     def finished(self) -> bool:
         """Whether all blocks are over; what is on its way still arrives, but no timer runs out any more."""
-        return self.measures.blocks >= self.blocks
+        return self.done >= self.blocks
 
     def landed(self) -> None:
         """The last copy of a message has arrived."""
@@ -189,12 +203,14 @@ class World:
     def answers(self, height: int) -> Answers:
         """What all nodes compute for a height's block."""
         block = self.ledger.blocks.get(height)
-        return block.answers if block else self._answers(height)
+        return block.answers if block else self._retold.get(height) or self._answers(height)
 
     def closed(self, node: Node, height: int) -> None:
         """A node has closed all heights below one."""
         if node.honest:
             self.ledger.advanced(node.number, height, self.clock.now)
+            if self.course:
+                self.course.closes(node.number)
 
     def begin(self, node: Node, height: int) -> None:
         """A node begins a height, if there is anything to do."""
@@ -211,11 +227,21 @@ class World:
     def _block(self, height: int, leaders: Sequence[int]) -> Block:
         block = self.ledger.blocks.get(height)
         if block is None:
-            block = Block(height, leaders, self._answers(height), self.clock.now)
+            absent = self.course.begins(height) if self.course else frozenset()
+            block = Block(height, leaders, self._answered(height, absent), self.clock.now, absent)
             self.ledger.blocks[height] = block
             if self.trace:
                 self.trace.block(self.clock.now, block)
         return block
+
+    def _answered(self, height: int, absent: frozenset[int]) -> Answers:
+        """What all nodes compute for a block that begins; some are away."""
+        answers = self._answers(height)
+        if absent:
+            answers = self._retold[height] = among(answers, absent, self.power)
+            while len(self._retold) > _RETOLD_MAX:
+                del self._retold[next(iter(self._retold))]
+        return answers
 
     def leave(self, node: Node, height: int) -> None:
         """An honest node has left the last round of a height."""
@@ -246,14 +272,18 @@ class World:
         if block.outcome == Outcome.agreed:
             self.measures.agreed(block)
         else:
-            cause = self._circumstances.cause(block, over.time)
+            cause = self.circumstances.cause(block, over.time)
             self.measures.failed(block.height, block.outcome, cause)
         if self.trace:
             self.trace.over(over.time, block, cause)
+        if self.course:
+            self.course.over(block, cause)
+            if self.course.chronicle.over:
+                self.blocks = self.done
         if self._report:
             self._report(self.measures)
         if self._failures is not None and self.measures.failures >= self._failures:
-            self.blocks = self.measures.blocks
+            self.blocks = self.done
         if self.finished:
             self._end()
 
@@ -264,14 +294,26 @@ class World:
 
     # What happens to nodes.
 
-    def _crash(self, number: int, forever: bool) -> None:  # noqa: FBT001 -- called by the calendar
+    def lose(self, number: int, *, lasting: bool) -> None:
+        """A node goes away because its answer lost; where that is lasting, nobody waits for what it has decided."""
+        if lasting:
+            self.ledger.gone.add(number)
+        self._crash(number, self.scenario.recovery is not None and bool(self.scenario.recovery.never), "diverge")
+
+    def bring_back(self, number: int) -> None:
+        """It has the state that others have reached, and takes part again."""
+        if number not in self._gone:
+            self.ledger.gone.discard(number)
+        self._recover(number, "return")
+
+    def _crash(self, number: int, forever: bool, why: str = "crash") -> None:  # noqa: FBT001 -- called by the calendar
         node = self.nodes[number]
         self._crashes[number] += 1
         if forever:
             self._gone.add(number)
             self.ledger.gone.add(number)
         if node.up:
-            self._note("crash", number)
+            self._note(why, number)
             node.crash()
             self.inbox[number] = _drop
             self.links.down.add(number)
@@ -283,12 +325,12 @@ class World:
         if self.finished:
             self._end()
 
-    def _recover(self, number: int) -> None:
+    def _recover(self, number: int, why: str = "recover") -> None:
         self._crashes[number] -= 1
         node = self.nodes[number]
         if self._crashes[number]:
             return
-        self._note("recover", number)
+        self._note(why, number)
         self.links.down.discard(number)
         node.up = True
         if not node.speaks:
@@ -296,7 +338,7 @@ class World:
         self.inbox[number] = node.take
         if node.honest and number in self._able:
             self.ledger.up(number)
-        node.recover()
+        node.recover(self.ledger.reached if why == "return" else None)
         if node.machine.height in self.ledger.failed:
             node.close(node.machine.height)
 
@@ -327,14 +369,16 @@ class World:
     def _check_able(self) -> None:
         """End the run if no quorum can ever vote again: all that is not decided fails."""
         able = sum(self.power[number] for number in self._able) >= self.quorum
-        if (able and self._able & self._circumstances.honest) or self._stop.triggered:
+        if (able and self._able & self.circumstances.honest) or self._stop.triggered:
             return
-        height = self.measures.blocks + 1
+        height = self.done + 1
         for block in self.ledger.pending():
-            if block.results and block.height == self.measures.blocks + 1:
+            if block.results and block.height == self.done + 1:
                 self._over(Over(block, self.clock.now))
                 height = block.height + 1
         rest = self.blocks - height + 1
+        if self.course and rest > 0:
+            rest = self.course.stalls(rest)
         self.ended = self.clock.now
         if self.trace and rest:
             self.trace.stalled(self.clock.now, height, rest)

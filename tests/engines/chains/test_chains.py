@@ -18,7 +18,7 @@ from sim.consensus.recovery import Recovery
 from sim.consensus.tally import Election, certify
 from sim.engines.chains.engine import Chains
 from sim.engines.chains.slots import Machines, draw_slots
-from sim.engines.chains.walk import AGREED, Rules, Walk, certified
+from sim.engines.chains.walk import Rules, Walk, certified
 from sim.inference.sampler import PartitionSampler
 
 INDEPENDENT = {"difficulty": "independent", "rate": 0.01}
@@ -206,7 +206,7 @@ def test_one_slot_is_tallied_as_many_are(data: Any) -> None:
     verdict = certified(election, machines, groups, active)
     plain = certify(election, table)
     assert verdict.outcome == plain.outcome[0]
-    if verdict.outcome == AGREED:
+    if verdict.outcome == Outcome.agreed:
         assert verdict.winner.bit_count() == present[plain.certified[0]]
 
 
