@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError
 import sim
 from sim.cli.advise import advise
 from sim.cli.catalog import catalog
+from sim.cli.check import check
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
 from sim.cli.feasibility import feasibility
@@ -41,7 +42,21 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
-for command in (run, sweep, results, plot, merge, compare, advise, feasibility, catalog, cosines, protocols, schema):
+for command in (
+    run,
+    sweep,
+    results,
+    plot,
+    merge,
+    check,
+    compare,
+    advise,
+    feasibility,
+    catalog,
+    cosines,
+    protocols,
+    schema,
+):
     app.command(command)
 
 

@@ -9,6 +9,7 @@ scenario's own attackers. Everything else is the protocol's own machine, as the 
 *Invariants* must hold always (`invariants`); *sometimes* properties must have happened in some schedule, or the search
 has shown nothing (`sometimes`). A schedule that breaks an invariant is shrunk to the few steps that do it (`shrink`).
 
-Words: `chain`, what is explored; `circumstances`, what a schedule fixes before it begins; `driver`, the machines and all
-that is pending; `walk`, who chooses the next step; `explore`, many schedules.
+Words: `chain`, what is explored; `circumstances`, what a schedule fixes before it begins; `driver`, the machines and
+all that is pending; `walk`, who chooses the next step; `explore`, many schedules; `story`, one in words; `saved`, one
+in a file.
 """

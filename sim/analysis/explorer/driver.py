@@ -72,8 +72,8 @@ class Actor(NamedTuple):
 class Watcher(Protocol):
     """Who wants to know what happens."""
 
-    def sent(self, actor: Actor, message: Message) -> None:
-        """A machine has sent a message, to whomever."""
+    def sent(self, actor: Actor, message: Message, receivers: Sequence[int]) -> None:
+        """A machine has sent a message, to some machines."""
 
     def decided(self, actor: Actor, effect: Decide, step: Step | None) -> None:
         """A machine has decided, in some step."""
@@ -214,9 +214,9 @@ class Driver:
             case Return(height):
                 self._left[height].discard(actor.number)
 
-    def _send(self, actor: Actor, receivers: Iterable[int], message: Message) -> None:
+    def _send(self, actor: Actor, receivers: Sequence[int], message: Message) -> None:
         for watcher in self._watchers:
-            watcher.sent(actor, message)
+            watcher.sent(actor, message, receivers)
         letters = [Deliver(actor.number, receiver, message) for receiver in receivers]
         self._letters.update(letters)
         self.fresh += letters

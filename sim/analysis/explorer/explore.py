@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from sim.analysis.explorer.walk import Kind
 
 
+_FURTHER = 50
+"""Schedules that are run after a violation, for one that is shorter."""
+
+
 class Counterexample(NamedTuple):
     """A schedule that breaks an invariant.
 
@@ -37,14 +41,17 @@ class Counterexample(NamedTuple):
         What it fixed before it began.
     steps
         The steps that are needed, in order.
+    kept
+        Their numbers among the steps of the whole schedule.
     length
-        Steps that it had before it was shrunk.
+        How many these are.
     """
 
     schedule: int
     violation: Violation
     circumstances: Circumstances
     steps: tuple[Step, ...]
+    kept: tuple[int, ...]
     length: int
 
 
@@ -62,7 +69,7 @@ class Exploration(NamedTuple):
     seen
         In how many schedules each event has happened, of those that can.
     counterexample
-        The first schedule that breaks an invariant, if there is one.
+        A schedule that breaks an invariant, if there is one: the shortest of the first and some that follow it.
     """
 
     seed: int
@@ -94,7 +101,7 @@ def explore(
     invariants: Collection[Invariant] = INVARIANTS,
     report: Callable[[int], None] | None = None,
 ) -> Exploration:
-    """Run schedules until one breaks an invariant, and shrink it.
+    """Run schedules until one breaks an invariant, and a few more for a shorter one; shrink it.
 
     Parameters
     ----------
@@ -117,34 +124,63 @@ def explore(
         Ctrl-C.
     """
     key, seen, steps = named_key("schedules", seed), Counter[str](), 0
-    possible = applicable(chain)
-    done, found = 0, None
+    done, last, found = 0, schedules, None
+
+    def summed() -> Exploration:
+        return Exploration(seed, done, steps, {event: seen[event] for event in applicable(chain)}, found)
+
     try:
-        for schedule in range(schedules):
-            circumstances, taken, violation, events = _walked(chain, Draws(key, schedule), kind, invariants)
+        while done < last:
+            walked = _walked(chain, Draws(key, done), kind, invariants)
+            if walked.violation is not None and (found is None or len(walked.steps) < found.length):
+                last = min(schedules, done + 1 + _FURTHER) if found is None else last
+                found = _counterexample(chain, done, walked, range(len(walked.steps)), invariants)
+                found = _counterexample(chain, done, walked, _needed(chain, walked, invariants), invariants)
             done += 1
-            steps += len(taken)
-            seen.update(events)
-            if violation is not None:
-                found = Counterexample(schedule, violation, circumstances, tuple(taken), len(taken))
-                found = _smaller(chain, found, invariants)
-                break
+            steps += len(walked.steps)
+            seen.update(walked.seen)
             if report:
                 report(done)
     except KeyboardInterrupt:
-        raise Stopped(_summed(seed, done, steps, seen, possible, found)) from None
-    return _summed(seed, done, steps, seen, possible, found)
+        raise Stopped(summed()) from None
+    return summed()
 
 
-def _summed(
-    seed: int, done: int, steps: int, seen: Counter[str], possible: Sequence[Event], found: Counterexample | None
-) -> Exploration:
-    return Exploration(seed, done, steps, {event: seen[event] for event in possible}, found)
+def again(
+    chain: Chain,
+    number: int,
+    kept: Sequence[int],
+    seed: int,
+    *,
+    kind: Kind = "mixed",
+    invariants: Collection[Invariant] = INVARIANTS,
+) -> Counterexample | None:
+    """Run some steps of a schedule again; None if they break nothing (any more).
+
+    Parameters
+    ----------
+    chain, seed, kind, invariants
+        As in `explore`.
+    number
+        Which schedule.
+    kept
+        Which of its steps.
+    """
+    walked = _walked(chain, Draws(named_key("schedules", seed), number), kind, invariants)
+    kept = [index for index in kept if index < len(walked.steps)]
+    return _counterexample(chain, number, walked, kept, invariants)
 
 
-def _walked(
-    chain: Chain, draws: Draws, kind: Kind, invariants: Collection[Invariant]
-) -> tuple[Circumstances, list[Step], Violation | None, set[Event]]:
+class _Walked(NamedTuple):
+    """One schedule, as it was made."""
+
+    circumstances: Circumstances
+    steps: list[Step]
+    violation: Violation | None
+    seen: set[Event]
+
+
+def _walked(chain: Chain, draws: Draws, kind: Kind, invariants: Collection[Invariant]) -> _Walked:
     circumstances = Circumstances.drawn(chain, draws)
     always, sometimes = Invariants(chain, circumstances, invariants), Sometimes(chain, circumstances)
     driver = Driver(chain, circumstances, (always, sometimes))
@@ -153,20 +189,31 @@ def _walked(
     while always.violation is None and (step := walk.next()) is not None:
         if driver.take(step):
             taken.append(step)
-    return circumstances, taken, always.violation, sometimes.seen
+    return _Walked(circumstances, taken, always.violation, sometimes.seen)
 
 
-def _smaller(chain: Chain, found: Counterexample, invariants: Collection[Invariant]) -> Counterexample:
+def _needed(chain: Chain, walked: _Walked, invariants: Collection[Invariant]) -> list[int]:
     """Shrink a schedule to the steps that break the same invariant."""
+    steps, broken = walked.steps, walked.violation
+    assert broken is not None  # noqa: S101 -- asked of such schedules only
 
-    def still(steps: list[Step]) -> list[Step] | None:
-        taken, violation = replayed(chain, found.circumstances, steps, invariants)
-        return taken if violation is not None and violation.invariant == found.violation.invariant else None
+    def still(kept: list[int]) -> list[int] | None:
+        taken, violation = replayed(chain, walked.circumstances, [steps[index] for index in kept], invariants)
+        same = violation is not None and violation.invariant == broken.invariant
+        return [kept[place] for place in taken] if same else None
 
-    steps = shrunk(list(found.steps), still, (machine_of, place_of))
-    _, violation = replayed(chain, found.circumstances, steps, invariants)
-    assert violation is not None  # noqa: S101 -- shrinking keeps it
-    return found._replace(steps=tuple(steps), violation=violation)
+    kinds = (lambda index: machine_of(steps[index]), lambda index: place_of(steps[index]))
+    return shrunk(list(range(len(steps))), still, kinds)
+
+
+def _counterexample(
+    chain: Chain, number: int, walked: _Walked, kept: Sequence[int], invariants: Collection[Invariant]
+) -> Counterexample | None:
+    steps = tuple(walked.steps[index] for index in kept)
+    _, violation = replayed(chain, walked.circumstances, steps, invariants)
+    if violation is None:
+        return None
+    return Counterexample(number, violation, walked.circumstances, steps, tuple(kept), len(walked.steps))
 
 
 def replayed(
@@ -174,20 +221,20 @@ def replayed(
     circumstances: Circumstances,
     steps: Sequence[Step],
     invariants: Collection[Invariant] = INVARIANTS,
-) -> tuple[list[Step], Violation | None]:
+) -> tuple[list[int], Violation | None]:
     """Run given steps, up to a violation; those that are not possible are passed over.
 
     Returns
     -------
     taken, violation
-        The steps that were carried out, and the violation that they led to.
+        Places of the steps that were carried out, and the violation that they led to.
     """
     always = Invariants(chain, circumstances, invariants)
     driver = Driver(chain, circumstances, (always,))
-    taken: list[Step] = []
-    for step in steps:
+    taken: list[int] = []
+    for place, step in enumerate(steps):
         if driver.take(step):
-            taken.append(step)
+            taken.append(place)
         if always.violation is not None:
             break
     return taken, always.violation

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from sim.consensus.protocols.messages import Certificate, ResultVote, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable
+    from collections.abc import Collection, Hashable, Iterable, Sequence
 
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.circumstances import Circumstances
@@ -59,8 +59,9 @@ class Invariants:
         self._results: dict[int, tuple[Actor, int]] = {}
         self._proofs: dict[type[Message], list[str]] = {}
 
-    def sent(self, actor: Actor, message: Message) -> None:
+    def sent(self, actor: Actor, message: Message, receivers: Sequence[int]) -> None:
         """Take note of votes and proposals, and check those of honest machines."""
+        del receivers
         kind = type(message)
         value = getattr(message, "value", None)
         if isinstance(message, ResultVote):

@@ -9,6 +9,8 @@ from sim.analysis.explorer.steps import Deliver
 from sim.consensus.protocols.messages import Decision, ValueMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.circumstances import Circumstances
     from sim.analysis.explorer.driver import Actor
@@ -70,8 +72,9 @@ class Sometimes:
         self.seen: set[Event] = set()
         self._shown: dict[tuple[int, int, int], set[Value]] = defaultdict(set)
 
-    def sent(self, actor: Actor, message: Message) -> None:
+    def sent(self, actor: Actor, message: Message, receivers: Sequence[int]) -> None:
         """Look at votes and proposals."""
+        del receivers
         if isinstance(message, self._chain.machine.proposals):
             self._proposed(actor, message)
         if not actor.honest:

@@ -1,0 +1,116 @@
+"""`sim check`: search schedules for one that breaks a protocol."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from sim.cli.flags import Names, Override, number, refuse_unused, settings, whole
+
+if TYPE_CHECKING:
+    from sim.analysis.explorer.chain import Chain
+    from sim.analysis.explorer.explore import Exploration
+    from sim.analysis.explorer.walk import Kind
+    from sim.scenario.schema import Scenario
+
+SCHEDULES = 1_000
+BROKEN = 3
+
+
+def check(
+    scenario: str,
+    /,
+    *,
+    schedules: str | None = None,
+    seed: str | None = None,
+    kind: Literal["mixed", "random", "targeted"] | None = None,
+    set_: Override = None,
+    save: str | None = None,
+    replay: str | None = None,
+    format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
+    names: Names | None = None,
+) -> int:
+    """Search schedules for one that breaks the protocol of a scenario, and shrink it to the steps that are needed.
+
+    For example: sim check scenarios/safety_check.yaml --schedules 300
+
+    Messages arrive in any order, late, twice or never, timers run out at the worst moment, the network is split in
+    chosen rounds, and Byzantine nodes are twins: two machines of one name. Exits with 3 if an invariant is broken, or
+    if something that must happen sometimes never did.
+
+    Parameters
+    ----------
+    scenario
+        A scenario file (YAML): its nodes, consensus and faults count, its network does not.
+    schedules
+        How many; left out, 1,000. The first few of a longer search are those of a shorter one.
+    seed
+        Seed of the schedules.
+    kind
+        Random schedules, targeted ones (split in chosen rounds and phases), or both; left out, both (mixed).
+    set_
+        Override a field, as PATH=VALUE: --set consensus.protocol=tendermint. May be given several times.
+    save
+        Write the shrunk schedule to this file.
+    replay
+        Run the schedule of such a file again.
+    format
+        A table for people, or JSON for scripts.
+    """
+    from sim.analysis.explorer.chain import chain_of
+    from sim.analysis.explorer.saved import save_schedule
+    from sim.base.errors import EngineError, Problem
+    from sim.scenario.load import load_scenario, located
+
+    source = (scenario, set_ or (), settings(seed=seed))
+    loaded = load_scenario(*source, **(names or Names()).options())
+    try:
+        chain = chain_of(loaded)
+    except EngineError as error:
+        raise located(Problem("consensus.protocol", str(error), loaded.consensus.protocol), *source) from None
+    if replay is not None:
+        refuse_unused(
+            {"--schedules": schedules, "--seed": seed, "--kind": kind, "--save": save}, "--replay", given=True
+        )
+        return _replayed(chain, loaded, replay, format)
+    wanted = number(schedules, "--schedules", whole, "a whole number of schedules")
+    found = _explored(chain, wanted or SCHEDULES, loaded, kind or "mixed", format)
+    if found.counterexample is not None and save:
+        save_schedule(save, loaded, chain, found.seed, kind or "mixed", found.counterexample)
+        print(f"saved {save}", file=sys.stderr)
+    return BROKEN if found.counterexample is not None or found.missing else 0
+
+
+def _replayed(chain: Chain, scenario: Scenario, path: str, form: Literal["table", "json"]) -> int:
+    from sim.analysis.explorer.explore import again
+    from sim.analysis.explorer.saved import read_schedule
+    from sim.cli.schedules import show_again
+
+    saved = read_schedule(path, scenario)
+    found = again(chain, saved.number, saved.kept, saved.seed, kind=saved.kind)
+    show_again(found, chain, form)
+    return BROKEN if found is not None else 0
+
+
+def _explored(
+    chain: Chain, schedules: int, scenario: Scenario, kind: Kind, form: Literal["table", "json"]
+) -> Exploration:
+    from sim.analysis.explorer.explore import Stopped, explore
+    from sim.cli.progress import Progress
+    from sim.cli.schedules import show
+
+    try:
+        with Progress(f"{schedules:,} schedules") as progress:
+            found = explore(
+                chain,
+                schedules,
+                scenario.run.seed,
+                kind=kind,
+                report=lambda done: progress.update(done / schedules),
+            )
+    except Stopped as stop:
+        print(f"interrupted: kept {stop.found.schedules:,} of {schedules:,} schedules", file=sys.stderr)
+        show(stop.found, chain, scenario, form)
+        raise
+    show(found, chain, scenario, form)
+    return found
