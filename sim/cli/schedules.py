@@ -68,7 +68,7 @@ def _told(found: Counterexample, chain: Chain) -> Iterator[str]:
 
     _, height, text = found.violation
     yield f"Schedule {found.schedule:,} breaks {found.violation.invariant} at height {height}: {text}."
-    yield from cast(chain, found.circumstances)
+    yield from cast(chain, found.circumstances, height)
     yield f"{len(found.steps):,} of its {found.length:,} steps are enough; what is not told does not happen:"
     for place, line in enumerate(story(chain, found.circumstances, found.steps), 1):
         yield f"{place:>4}  {line}"

@@ -60,8 +60,8 @@ def story(chain: Chain, circumstances: Circumstances, steps: Sequence[Step]) -> 
         notes.notes.clear()
 
 
-def cast(chain: Chain, circumstances: Circumstances) -> Iterator[str]:
-    """Tell who the Byzantine machines are, who leads, and what was computed."""
+def cast(chain: Chain, circumstances: Circumstances, heights: int) -> Iterator[str]:
+    """Tell who the Byzantine machines are, who leads the first few heights, and what was computed."""
     twins = [actor for actor in Driver(chain, circumstances).actors if isinstance(actor.liar, Twin)]
     if twins:
         yield f"twins, two machines of one name each: {', '.join(actor.label for actor in twins)}"
@@ -71,7 +71,8 @@ def cast(chain: Chain, circumstances: Circumstances) -> Iterator[str]:
             yield "twins cast all votes for every value that they hear of"
     elif chain.byzantine:
         yield f"Byzantine: {', '.join(map(str, sorted(chain.byzantine)))}, behaviour {chain.behaviour}"
-    for height, (leaders, answers) in enumerate(zip(circumstances.leaders, circumstances.answers, strict=True), 1):
+    led = list(zip(circumstances.leaders, circumstances.answers, strict=True))
+    for height, (leaders, answers) in enumerate(led[:heights], 1):
         results = "" if len(answers.power) < 2 else f"; results {', '.join(map(_result, answers.results))}"
         yield f"leaders of height {height}: {', '.join(map(str, leaders))}{results}"
 
