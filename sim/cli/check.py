@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -9,11 +10,12 @@ from sim.cli.flags import Names, Override, number, refuse_unused, settings, whol
 
 if TYPE_CHECKING:
     from sim.analysis.explorer.chain import Chain
-    from sim.analysis.explorer.explore import Exploration
-    from sim.analysis.explorer.walk import Kind
+    from sim.analysis.explorer.explore import Exploration, Search
     from sim.scenario.schema import Scenario
 
 SCHEDULES = 1_000
+INLINE_MAX = 1_000
+PROCESSES_MAX = 256
 BROKEN = 3
 
 
@@ -25,6 +27,7 @@ def check(
     seed: str | None = None,
     kind: Literal["mixed", "random", "targeted"] | None = None,
     set_: Override = None,
+    workers: str | None = None,
     save: str | None = None,
     replay: str | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
@@ -50,6 +53,8 @@ def check(
         Random schedules, targeted ones (split in chosen rounds and phases), or both; left out, both (mixed).
     set_
         Override a field, as PATH=VALUE: --set consensus.protocol=tendermint. May be given several times.
+    workers
+        Processes; by default one a processor, for more than 1,000 schedules. The result does not depend on them.
     save
         Write the shrunk schedule to this file.
     replay
@@ -58,6 +63,7 @@ def check(
         A table for people, or JSON for scripts.
     """
     from sim.analysis.explorer.chain import chain_of
+    from sim.analysis.explorer.explore import Search
     from sim.analysis.explorer.saved import save_schedule
     from sim.base.errors import EngineError, Problem
     from sim.scenario.load import load_scenario, located
@@ -69,48 +75,55 @@ def check(
     except EngineError as error:
         raise located(Problem("consensus.protocol", str(error), loaded.consensus.protocol), *source) from None
     if replay is not None:
-        refuse_unused(
-            {"--schedules": schedules, "--seed": seed, "--kind": kind, "--save": save}, "--replay", given=True
-        )
+        unused = {"--schedules": schedules, "--seed": seed, "--kind": kind, "--workers": workers, "--save": save}
+        refuse_unused(unused, "--replay", given=True)
         return _replayed(chain, loaded, replay, format)
+    search = Search(chain, loaded.run.seed, kind or "mixed")
     wanted = number(schedules, "--schedules", whole, "a whole number of schedules")
-    found = _explored(chain, wanted or SCHEDULES, loaded, kind or "mixed", format)
+    processes = number(workers, "--workers", whole, "a whole number of processes")
+    found = _explored(search, wanted or SCHEDULES, processes, loaded, format)
     if found.counterexample is not None and save:
-        save_schedule(save, loaded, chain, found.seed, kind or "mixed", found.counterexample)
+        save_schedule(save, loaded, search, found.counterexample)
         print(f"saved {save}", file=sys.stderr)
     return BROKEN if found.counterexample is not None or found.missing else 0
 
 
 def _replayed(chain: Chain, scenario: Scenario, path: str, form: Literal["table", "json"]) -> int:
-    from sim.analysis.explorer.explore import again
+    from sim.analysis.explorer.explore import Search, again
     from sim.analysis.explorer.saved import read_schedule
     from sim.cli.schedules import show_again
 
     saved = read_schedule(path, scenario)
-    found = again(chain, saved.number, saved.kept, saved.seed, kind=saved.kind)
+    found = again(Search(chain, saved.seed, saved.kind), saved.number, saved.kept)
     show_again(found, chain, form)
     return BROKEN if found is not None else 0
 
 
 def _explored(
-    chain: Chain, schedules: int, scenario: Scenario, kind: Kind, form: Literal["table", "json"]
+    search: Search, schedules: int, processes: int | None, scenario: Scenario, form: Literal["table", "json"]
 ) -> Exploration:
+    from concurrent.futures import BrokenExecutor
+
     from sim.analysis.explorer.explore import Stopped, explore
+    from sim.base.errors import SplitquorumError
     from sim.cli.progress import Progress
     from sim.cli.schedules import show
+    from sim.sweeps.pool import workers
 
+    if processes is None:
+        processes = 1 if schedules <= INLINE_MAX else os.cpu_count() or 1
+    executor = workers(min(processes, PROCESSES_MAX)) if processes > 1 else None
     try:
         with Progress(f"{schedules:,} schedules") as progress:
-            found = explore(
-                chain,
-                schedules,
-                scenario.run.seed,
-                kind=kind,
-                report=lambda done: progress.update(done / schedules),
-            )
+            found = explore(search, schedules, executor, lambda done: progress.update(done / schedules))
     except Stopped as stop:
         print(f"interrupted: kept {stop.found.schedules:,} of {schedules:,} schedules", file=sys.stderr)
-        show(stop.found, chain, scenario, form)
+        show(stop.found, search.chain, scenario, form)
         raise
-    show(found, chain, scenario, form)
+    except BrokenExecutor:
+        raise SplitquorumError("sim check: a worker process died (out of memory?); try fewer --workers") from None
+    finally:
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+    show(found, search.chain, scenario, form)
     return found

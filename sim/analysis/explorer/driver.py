@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from sim.analysis.explorer.steps import Deliver, Expire, Finish, Restart, Step
+from sim.analysis.explorer.steps import Deliver, Expire, Finish, Restart, Step, machine_of
 from sim.analysis.explorer.twin import Twin
 from sim.consensus.attackers import Answers, Attacker
 from sim.consensus.protocols.effects import (
@@ -81,6 +81,9 @@ class Watcher(Protocol):
     def certified(self, actor: Actor, effect: Certify) -> None:
         """A machine has left the vote on results."""
 
+    def failed(self, height: int, error: Exception) -> None:
+        """A machine has raised an error, at some height."""
+
 
 class Driver:
     """All machines of a chain, in one schedule.
@@ -113,14 +116,29 @@ class Driver:
         self._decided: set[int] = set()
         self._todo: deque[tuple[int, Effect]] = deque()
         self._step: Step | None = None
-        for actor in self.actors:
-            self._enter(actor, 1)
+        try:
+            for actor in self.actors:
+                self._enter(actor, 1)
+        except Exception as error:  # noqa: BLE001 -- of a protocol that may be anybody's
+            self._fail(1, error)
 
     # Steps.
 
     def take(self, step: Step) -> bool:
         """Carry out a step, if it is possible; tell whether it was."""
         self._step = step
+        try:
+            return self._take(step)
+        except Exception as error:  # noqa: BLE001 -- of a protocol that may be anybody's
+            self._fail(self.actors[machine_of(step)].machine.height, error)
+            return True
+
+    def _fail(self, height: int, error: Exception) -> None:
+        self._todo.clear()
+        for watcher in self._watchers:
+            watcher.failed(height, error)
+
+    def _take(self, step: Step) -> bool:
         match step:
             case Deliver():
                 return self._deliver(step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.analysis.explorer.circumstances import Circumstances
@@ -16,7 +16,8 @@ from sim.analysis.explorer.walk import Walk
 from sim.statistics.streams import named_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from concurrent.futures import Executor, Future
 
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.invariants import Invariant, Violation
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _FURTHER = 50
 """Schedules that are run after a violation, for one that is shorter."""
+_STRETCH = 10
+"""Schedules that are handed out together."""
+_AHEAD = 64
+"""Stretches that are handed out before the first has come back."""
 
 
 class Counterexample(NamedTuple):
@@ -92,29 +97,48 @@ class Stopped(KeyboardInterrupt):
         self.found = found
 
 
-def explore(
-    chain: Chain,
-    schedules: int,
-    seed: int = 1,
-    *,
-    kind: Kind = "mixed",
-    invariants: Collection[Invariant] = INVARIANTS,
-    report: Callable[[int], None] | None = None,
-) -> Exploration:
-    """Run schedules until one breaks an invariant, and a few more for a shorter one; shrink it.
+class Search(NamedTuple):
+    """Which schedules are made, and what is looked at.
 
     Parameters
     ----------
     chain
         What is explored (see `chain_of`).
-    schedules
-        How many; the first few of a longer search are those of a shorter one.
     seed
         Decides, with a schedule's number, all that is chosen in it.
     kind
         `random`, `targeted`, or both.
     invariants
         Which of them to look at.
+    """
+
+    chain: Chain
+    seed: int = 1
+    kind: Kind = "mixed"
+    invariants: tuple[Invariant, ...] = INVARIANTS
+
+    def walked(self, number: int) -> _Walked:
+        """Make a schedule."""
+        return _walked(self.chain, Draws(named_key("schedules", self.seed), number), self.kind, self.invariants)
+
+    def looked_at(self, first: int, end: int) -> list[_Seen]:
+        """What can be seen in a stretch of schedules."""
+        return [walked.told for walked in map(self.walked, range(first, end))]
+
+
+def explore(
+    search: Search, schedules: int, executor: Executor | None = None, report: Callable[[int], None] | None = None
+) -> Exploration:
+    """Run schedules until one breaks an invariant, and a few more for a shorter one; shrink it.
+
+    Parameters
+    ----------
+    search
+        Which schedules.
+    schedules
+        How many; the first few of a longer search are those of a shorter one.
+    executor
+        Who runs them; the result is the same whoever does. None: this process.
     report
         Called with the number of schedules that are done.
 
@@ -123,52 +147,69 @@ def explore(
     Stopped
         Ctrl-C.
     """
-    key, seen, steps = named_key("schedules", seed), Counter[str](), 0
-    done, last, found = 0, schedules, None
+    seen, steps, done, last = Counter[str](), 0, 0, schedules
+    shortest: tuple[int, int] | None = None
 
-    def summed() -> Exploration:
-        return Exploration(seed, done, steps, {event: seen[event] for event in applicable(chain)}, found)
+    def summed(found: Counterexample | None) -> Exploration:
+        return Exploration(search.seed, done, steps, {one: seen[one] for one in applicable(search.chain)}, found)
+
+    def found(*, shrink: bool) -> Counterexample | None:
+        return None if shortest is None else _found(search, shortest[1], shrink=shrink)
 
     try:
-        while done < last:
-            walked = _walked(chain, Draws(key, done), kind, invariants)
-            if walked.violation is not None and (found is None or len(walked.steps) < found.length):
-                last = min(schedules, done + 1 + _FURTHER) if found is None else last
-                found = _counterexample(chain, done, walked, range(len(walked.steps)), invariants)
-                found = _counterexample(chain, done, walked, _needed(chain, walked, invariants), invariants)
+        for schedule in _in_order(search, schedules, executor):
+            if schedule.broken:
+                last = last if shortest else min(schedules, done + 1 + _FURTHER)
+                shortest = min(shortest or (schedule.steps, done), (schedule.steps, done))
             done += 1
-            steps += len(walked.steps)
-            seen.update(walked.seen)
+            steps += schedule.steps
+            seen.update(schedule.events)
             if report:
                 report(done)
+            if done == last:
+                break
+        return summed(found(shrink=True))
     except KeyboardInterrupt:
-        raise Stopped(summed()) from None
-    return summed()
+        raise Stopped(summed(found(shrink=False))) from None
 
 
-def again(
-    chain: Chain,
-    number: int,
-    kept: Sequence[int],
-    seed: int,
-    *,
-    kind: Kind = "mixed",
-    invariants: Collection[Invariant] = INVARIANTS,
-) -> Counterexample | None:
+def again(search: Search, number: int, kept: Sequence[int]) -> Counterexample | None:
     """Run some steps of a schedule again; None if they break nothing (any more).
 
     Parameters
     ----------
-    chain, seed, kind, invariants
-        As in `explore`.
+    search
+        Of which it is a schedule.
     number
         Which schedule.
     kept
         Which of its steps.
     """
-    walked = _walked(chain, Draws(named_key("schedules", seed), number), kind, invariants)
-    kept = [index for index in kept if index < len(walked.steps)]
-    return _counterexample(chain, number, walked, kept, invariants)
+    walked = search.walked(number)
+    return _counterexample(search, number, walked, [index for index in kept if index < len(walked.steps)])
+
+
+class _Seen(NamedTuple):
+    """What a search keeps of a schedule."""
+
+    steps: int
+    events: frozenset[Event]
+    broken: bool
+
+
+def _in_order(search: Search, schedules: int, executor: Executor | None) -> Iterator[_Seen]:
+    """Look at schedules, in their order."""
+    if executor is None:
+        for number in range(schedules):
+            yield search.walked(number).told
+        return
+    pending: deque[Future[list[_Seen]]] = deque()
+    for first in range(0, schedules, _STRETCH):
+        pending.append(executor.submit(search.looked_at, first, min(first + _STRETCH, schedules)))
+        if len(pending) >= _AHEAD:
+            yield from pending.popleft().result()
+    while pending:
+        yield from pending.popleft().result()
 
 
 class _Walked(NamedTuple):
@@ -178,6 +219,11 @@ class _Walked(NamedTuple):
     steps: list[Step]
     violation: Violation | None
     seen: set[Event]
+
+    @property
+    def told(self) -> _Seen:
+        """What a search keeps of it."""
+        return _Seen(len(self.steps), frozenset(self.seen), self.violation is not None)
 
 
 def _walked(chain: Chain, draws: Draws, kind: Kind, invariants: Collection[Invariant]) -> _Walked:
@@ -192,13 +238,21 @@ def _walked(chain: Chain, draws: Draws, kind: Kind, invariants: Collection[Invar
     return _Walked(circumstances, taken, always.violation, sometimes.seen)
 
 
-def _needed(chain: Chain, walked: _Walked, invariants: Collection[Invariant]) -> list[int]:
+def _found(search: Search, number: int, *, shrink: bool) -> Counterexample | None:
+    """Make a schedule again that breaks an invariant, and shrink it."""
+    walked = search.walked(number)
+    kept = _needed(search, walked) if shrink else range(len(walked.steps))
+    return _counterexample(search, number, walked, kept)
+
+
+def _needed(search: Search, walked: _Walked) -> list[int]:
     """Shrink a schedule to the steps that break the same invariant."""
     steps, broken = walked.steps, walked.violation
     assert broken is not None  # noqa: S101 -- asked of such schedules only
 
     def still(kept: list[int]) -> list[int] | None:
-        taken, violation = replayed(chain, walked.circumstances, [steps[index] for index in kept], invariants)
+        some = [steps[index] for index in kept]
+        taken, violation = replayed(search.chain, walked.circumstances, some, search.invariants)
         same = violation is not None and violation.invariant == broken.invariant
         return [kept[place] for place in taken] if same else None
 
@@ -206,11 +260,9 @@ def _needed(chain: Chain, walked: _Walked, invariants: Collection[Invariant]) ->
     return shrunk(list(range(len(steps))), still, kinds)
 
 
-def _counterexample(
-    chain: Chain, number: int, walked: _Walked, kept: Sequence[int], invariants: Collection[Invariant]
-) -> Counterexample | None:
+def _counterexample(search: Search, number: int, walked: _Walked, kept: Sequence[int]) -> Counterexample | None:
     steps = tuple(walked.steps[index] for index in kept)
-    _, violation = replayed(chain, walked.circumstances, steps, invariants)
+    _, violation = replayed(search.chain, walked.circumstances, steps, search.invariants)
     if violation is None:
         return None
     return Counterexample(number, violation, walked.circumstances, steps, tuple(kept), len(walked.steps))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import fields
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from sim.base.text import printable
 from sim.consensus.protocols.messages import Certificate, ResultVote, Value
 
 if TYPE_CHECKING:
@@ -18,13 +21,15 @@ if TYPE_CHECKING:
     from sim.consensus.protocols.effects import Certify, Decide
     from sim.consensus.protocols.messages import Message
 
-Invariant = Literal["agreement", "validity", "no double vote", "certificates"]
+Invariant = Literal["agreement", "validity", "no double vote", "certificates", "no error"]
+_TEXT_MAX = 300
 INVARIANTS: tuple[Invariant, ...] = get_args(Invariant)
 MEANING: dict[Invariant, str] = {
     "agreement": "no two honest replicas decide different blocks, or hold different certified results, at one height",
     "validity": "what is decided was proposed by a leader of its height, and its result computed by an honest node",
     "no double vote": "no honest replica votes for two values in one phase of one round, or for two results",
     "certificates": "what is decided, certified or shown as proof has a quorum of votes that were really cast",
+    "no error": "no machine raises an error, whatever arrives",
 }
 
 
@@ -107,6 +112,12 @@ class Invariants:
         if not self._computed(height, result):
             self._violated("validity", height, f"{actor.label} holds a result that no honest node computed")
         self._check_backing(actor, height, result, f"holds result {result}")
+
+    def failed(self, height: int, error: Exception) -> None:
+        """A machine has raised an error."""
+        *_, place = extract_tb(error.__traceback__)
+        text = printable(f"{type(error).__name__}: {error}")[:_TEXT_MAX]
+        self._violated("no error", height, f"{text} ({Path(place.filename).name}, line {place.lineno})")
 
     def _violated(self, invariant: Invariant, height: int, text: str) -> None:
         if self.violation is None and invariant in self._wanted:

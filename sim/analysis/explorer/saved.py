@@ -22,8 +22,7 @@ from sim.base.version import __version__
 if TYPE_CHECKING:
     from os import PathLike
 
-    from sim.analysis.explorer.chain import Chain
-    from sim.analysis.explorer.explore import Counterexample
+    from sim.analysis.explorer.explore import Counterexample, Search
     from sim.scenario.schema import Scenario
 
 STEPS_MAX = 1_000_000
@@ -58,9 +57,7 @@ class Saved(BaseModel):
     told: list[str]
 
 
-def save_schedule(
-    path: str | PathLike[str], scenario: Scenario, chain: Chain, seed: int, kind: Kind, found: Counterexample
-) -> None:
+def save_schedule(path: str | PathLike[str], scenario: Scenario, search: Search, found: Counterexample) -> None:
     """Write a schedule; missing folders are made.
 
     Raises
@@ -72,11 +69,11 @@ def save_schedule(
         schedule=1,
         version=__version__,
         scenario_id=scenario.scenario_id,
-        seed=seed,
+        seed=search.seed,
         number=found.schedule,
-        kind=kind,
+        kind=search.kind,
         kept=list(found.kept),
-        told=list(story(chain, found.circumstances, found.steps)),
+        told=list(story(search.chain, found.circumstances, found.steps)),
     )
     target = Path(path)
     try:

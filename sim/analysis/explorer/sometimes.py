@@ -107,3 +107,6 @@ class Sometimes:
 
     def certified(self, actor: Actor, effect: Certify) -> None:
         """Nothing more is seen of results."""
+
+    def failed(self, height: int, error: Exception) -> None:
+        """An error is no event."""

@@ -38,6 +38,10 @@ class _Notes:
         if effect.result is not None:
             self.notes.append(f"{actor.label} holds result {effect.result} of height {effect.height}")
 
+    def failed(self, height: int, error: Exception) -> None:
+        """An error."""
+        self.notes.append(f"{type(error).__name__} at height {height}")
+
 
 def story(chain: Chain, circumstances: Circumstances, steps: Sequence[Step]) -> Iterator[str]:
     """Tell what happens, one line a step.

@@ -13,7 +13,7 @@ from sim.analysis.explorer.chain import Chain
 from sim.analysis.explorer.circumstances import Circumstances
 from sim.analysis.explorer.draws import Draws
 from sim.analysis.explorer.driver import Driver
-from sim.analysis.explorer.explore import Exploration, Stopped, again, explore, replayed
+from sim.analysis.explorer.explore import Exploration, Search, Stopped, again, explore, replayed
 from sim.analysis.explorer.invariants import INVARIANTS, Invariant, Invariants
 from sim.analysis.explorer.sometimes import EVENTS, applicable
 from sim.analysis.explorer.steps import Deliver, Expire, Finish, Restart
@@ -40,14 +40,15 @@ def plain(chain: Chain, **changed: Any) -> Circumstances:
 
 def test_the_same_seed_gives_the_same_search_and_another_seed_another() -> None:
     chain = explored("tendermint")
-    assert explore(chain, 40, 7) == explore(chain, 40, 7)
-    assert explore(chain, 40, 7).steps != explore(chain, 40, 8).steps
+    search = Search(chain, 7)
+    assert explore(search, 40) == explore(search, 40)
+    assert explore(search, 40).steps != explore(Search(chain, 8), 40).steps
 
 
 def test_a_longer_search_begins_with_the_shorter_one() -> None:
-    chain = explored("pbft")
+    search = Search(explored("pbft"))
     told: list[int] = []
-    short, long = explore(chain, 10, report=told.append), explore(chain, 30)
+    short, long = explore(search, 10, report=told.append), explore(search, 30)
     assert told == list(range(1, 11))
     assert short.steps < long.steps
     assert all(short.seen[event] <= long.seen[event] for event in short.seen)
@@ -55,7 +56,7 @@ def test_a_longer_search_begins_with_the_shorter_one() -> None:
 
 def broken() -> tuple[Chain, Exploration]:
     chain = explored("tendermint")._replace(machine=Unlocked)
-    return chain, explore(chain, 500, kind="targeted")
+    return chain, explore(Search(chain, kind="targeted"), 500)
 
 
 def test_what_is_left_of_a_schedule_breaks_the_invariant_and_no_step_can_be_left_out() -> None:
@@ -69,8 +70,9 @@ def test_what_is_left_of_a_schedule_breaks_the_invariant_and_no_step_can_be_left
         fewer = [*found.steps[:place], *found.steps[place + 1 :]]
         _, other = replayed(chain, found.circumstances, fewer)
         assert other is None or other.invariant != found.violation.invariant
-    assert again(chain, found.schedule, found.kept, 1, kind="targeted") == found
-    assert again(explored("tendermint"), found.schedule, found.kept, 1, kind="targeted") is None, "mended"
+    assert again(Search(chain, kind="targeted"), found.schedule, found.kept) == found
+    mended = Search(explored("tendermint"), kind="targeted")
+    assert again(mended, found.schedule, found.kept) is None
 
 
 def test_a_schedule_is_told_step_by_step_with_what_is_decided() -> None:
@@ -92,8 +94,8 @@ def test_ctrl_c_keeps_what_was_explored() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(Stopped) as stop:
-        explore(explored("pbft"), 40, report=interrupt)
-    assert stop.value.found == explore(explored("pbft"), 5)
+        explore(Search(explored("pbft")), 40, report=interrupt)
+    assert stop.value.found == explore(Search(explored("pbft")), 5)
 
 
 def test_what_cannot_happen_is_not_asked_for() -> None:
@@ -105,8 +107,8 @@ def test_what_cannot_happen_is_not_asked_for() -> None:
         nodes={"a": {"count": 4, "executor": {"kind": "cpu"}}},
     )
     assert applicable(one) == ["decided", "adopted by proof"]
-    assert explore(one, 60).missing == []
-    assert explore(explored("pbft"), 1).missing
+    assert explore(Search(one), 60).missing == []
+    assert explore(Search(explored("pbft")), 1).missing
 
 
 def test_what_cannot_be_run_message_by_message_is_refused() -> None:
@@ -297,14 +299,14 @@ class Forger(Pbft):
 def test_each_invariant_can_break(machine: type[Pbft], invariant: Invariant) -> None:
     protocol = "pbft" if issubclass(machine, Pbft) else "tendermint"
     chain = explored(protocol)._replace(machine=machine)
-    found = explore(chain, 100, invariants=[invariant]).counterexample
+    found = explore(Search(chain, invariants=(invariant,)), 100).counterexample
     assert found is not None
     assert found.violation.invariant == invariant
 
 
 def test_a_fabricated_result_is_not_valid() -> None:
     chain = explored("pbft", 4, faults={"byzantine": 3, "behaviour": "collude"})
-    found = explore(chain, 100, invariants=["validity"]).counterexample
+    found = explore(Search(chain, invariants=("validity",)), 100).counterexample
     assert found is not None
     assert "no honest node computed" in found.violation.text
 
@@ -352,6 +354,6 @@ def test_votes_of_liars_may_contradict_each_other_and_count_once() -> None:
 
 def test_all_invariants_are_looked_at_by_default() -> None:
     chain = explored("pbft")._replace(machine=LowPbft)
-    found = explore(chain, 50).counterexample
+    found = explore(Search(chain), 50).counterexample
     assert found is not None
     assert found.violation.invariant in INVARIANTS

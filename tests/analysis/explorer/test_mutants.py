@@ -6,7 +6,7 @@ import pytest
 from chains import explored
 from mutants import LowPbft, LowTendermint, Unlocked, Unprepared, Unproven
 
-from sim.analysis.explorer.explore import explore
+from sim.analysis.explorer.explore import Search, explore
 from sim.consensus.protocols.pbft import Pbft
 from sim.consensus.protocols.replica import Replica
 
@@ -22,6 +22,6 @@ MUTANTS: list[type[Replica]] = [LowPbft, LowTendermint, Unlocked, Unproven, Unpr
 def test_a_mutant_is_found_within_500_targeted_schedules(mutant: type[Replica], n: int, result: str) -> None:
     protocol = "pbft" if issubclass(mutant, Pbft) else "tendermint"
     chain = explored(protocol, n, result)._replace(machine=mutant)
-    found = explore(chain, 500, kind="targeted", invariants=["agreement"]).counterexample
+    found = explore(Search(chain, kind="targeted", invariants=("agreement",)), 500).counterexample
     assert found is not None
     assert len(found.steps) < found.length
