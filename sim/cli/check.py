@@ -10,7 +10,7 @@ from sim.cli.flags import Names, Override, number, refuse_unused, settings, whol
 
 if TYPE_CHECKING:
     from sim.analysis.explorer.chain import Chain
-    from sim.analysis.explorer.explore import Exploration, Search
+    from sim.analysis.explorer.explore import Counterexample, Exploration, Search
     from sim.scenario.schema import Scenario
 
 SCHEDULES = 1_000
@@ -29,6 +29,7 @@ def check(
     set_: Override = None,
     workers: str | None = None,
     save: str | None = None,
+    trace: str | None = None,
     replay: str | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
     names: Names | None = None,
@@ -57,6 +58,8 @@ def check(
         Processes; by default one a processor, for more than 1,000 schedules. The result does not depend on them.
     save
         Write the shrunk schedule to this file.
+    trace
+        Write it as a trace, one step a second, for a message chart.
     replay
         Run the schedule of such a file again.
     format
@@ -68,6 +71,7 @@ def check(
     from sim.base.errors import EngineError, Problem
     from sim.scenario.load import load_scenario, located
 
+    _not_over_input(scenario, {"--save": save, "--trace": trace})
     source = (scenario, set_ or (), settings(seed=seed))
     loaded = load_scenario(*source, **(names or Names()).options())
     try:
@@ -77,18 +81,39 @@ def check(
     if replay is not None:
         unused = {"--schedules": schedules, "--seed": seed, "--kind": kind, "--workers": workers, "--save": save}
         refuse_unused(unused, "--replay", given=True)
-        return _replayed(chain, loaded, replay, format)
+        return _replayed(chain, loaded, replay, trace, format)
     search = Search(chain, loaded.run.seed, kind or "mixed")
     wanted = number(schedules, "--schedules", whole, "a whole number of schedules")
     processes = number(workers, "--workers", whole, "a whole number of processes")
     found = _explored(search, wanted or SCHEDULES, processes, loaded, format)
-    if found.counterexample is not None and save:
-        save_schedule(save, loaded, search, found.counterexample)
-        print(f"saved {save}", file=sys.stderr)
+    if found.counterexample is not None:
+        if save is not None:
+            save_schedule(save, loaded, search, found.counterexample)
+            print(f"saved {save}", file=sys.stderr)
+        _trace(trace, loaded, chain, found.counterexample)
     return BROKEN if found.counterexample is not None or found.missing else 0
 
 
-def _replayed(chain: Chain, scenario: Scenario, path: str, form: Literal["table", "json"]) -> int:
+def _trace(path: str | None, scenario: Scenario, chain: Chain, found: Counterexample) -> None:
+    from sim.analysis.explorer.traced import trace_schedule
+
+    if path is not None:
+        trace_schedule(path, scenario, chain, found)
+        print(f"traced {path}, height {found.violation.height}", file=sys.stderr)
+
+
+def _not_over_input(scenario: str, written: dict[str, str | None]) -> None:
+    """Refuse to overwrite the scenario."""
+    from pathlib import Path
+
+    from sim.base.errors import Problem, ScenarioError
+
+    for flag, path in written.items():
+        if path is not None and Path(path).resolve() == Path(scenario).resolve():
+            raise ScenarioError([Problem("", "would overwrite the scenario", path, flag)])
+
+
+def _replayed(chain: Chain, scenario: Scenario, path: str, trace: str | None, form: Literal["table", "json"]) -> int:
     from sim.analysis.explorer.explore import Search, again
     from sim.analysis.explorer.saved import read_schedule
     from sim.cli.schedules import show_again
@@ -96,7 +121,10 @@ def _replayed(chain: Chain, scenario: Scenario, path: str, form: Literal["table"
     saved = read_schedule(path, scenario)
     found = again(Search(chain, saved.seed, saved.kind), saved.number, saved.kept)
     show_again(found, chain, form)
-    return BROKEN if found is not None else 0
+    if found is None:
+        return 0
+    _trace(trace, scenario, chain, found)
+    return BROKEN
 
 
 def _explored(

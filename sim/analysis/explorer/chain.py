@@ -47,6 +47,8 @@ class Chain(NamedTuple):
         Honest nodes that may compute something else, in lists of those that always answer alike.
     recorded
         Answers to every block, where they are given.
+    watched
+        Whether machines tell of every phase that they enter.
     """
 
     machine: type[Replica]
@@ -61,6 +63,7 @@ class Chain(NamedTuple):
     behaviour: Behaviour
     deviating: tuple[tuple[int, ...], ...]
     recorded: Answers | None
+    watched: bool = False
 
     @property
     def honest(self) -> list[int]:
@@ -84,7 +87,7 @@ class Chain(NamedTuple):
                 self.rounds,
                 self.timeouts,
                 self.checkpoint_interval,
-                watched=False,
+                watched=self.watched,
                 variant=variant,
             )
         )

@@ -19,6 +19,7 @@ from sim.consensus.protocols.effects import (
     Close,
     Decide,
     Effect,
+    Enter,
     Execute,
     Leave,
     Return,
@@ -80,6 +81,9 @@ class Watcher(Protocol):
 
     def certified(self, actor: Actor, effect: Certify) -> None:
         """A machine has left the vote on results."""
+
+    def entered(self, actor: Actor, effect: Enter) -> None:
+        """A machine has entered a phase, where the chain is watched."""
 
     def failed(self, height: int, error: Exception) -> None:
         """A machine has raised an error, at some height."""
@@ -154,7 +158,7 @@ class Driver:
                     return False
                 self._executing.discard(step)
                 actor = self.actors[number]
-                self._carry_out(number, actor.machine.executed(height, self._results(actor, height)))
+                self._carry_out(number, actor.machine.executed(height, self.results(actor, height)))
             case Restart(number):
                 for key in [key for key in self.timers if key[0] == number]:
                     del self.timers[key]
@@ -226,6 +230,9 @@ class Driver:
             case Certify():
                 for watcher in self._watchers:
                     watcher.certified(actor, effect)
+            case Enter():
+                for watcher in self._watchers:
+                    watcher.entered(actor, effect)
             case Leave(height):
                 self._left[height].add(actor.number)
                 self._close_if_hopeless(height)
@@ -249,7 +256,8 @@ class Driver:
             for actor in self.actors:
                 self._carry_out(actor.number, actor.machine.close(height))
 
-    def _results(self, actor: Actor, height: int) -> tuple[int, ...]:
+    def results(self, actor: Actor, height: int) -> tuple[int, ...]:
+        """What a machine has computed, or says so."""
         answers = self._answers(height)
         if isinstance(actor.liar, Twin):
             return actor.liar.claims(answers)

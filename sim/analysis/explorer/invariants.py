@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sim.analysis.explorer.circumstances import Circumstances
     from sim.analysis.explorer.driver import Actor
     from sim.analysis.explorer.steps import Step
-    from sim.consensus.protocols.effects import Certify, Decide
+    from sim.consensus.protocols.effects import Certify, Decide, Enter
     from sim.consensus.protocols.messages import Message
 
 Invariant = Literal["agreement", "validity", "no double vote", "certificates", "no error"]
@@ -112,6 +112,9 @@ class Invariants:
         if not self._computed(height, result):
             self._violated("validity", height, f"{actor.label} holds a result that no honest node computed")
         self._check_backing(actor, height, result, f"holds result {result}")
+
+    def entered(self, actor: Actor, effect: Enter) -> None:
+        """Phases are not looked at."""
 
     def failed(self, height: int, error: Exception) -> None:
         """A machine has raised an error."""

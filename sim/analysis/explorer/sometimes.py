@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sim.analysis.explorer.circumstances import Circumstances
     from sim.analysis.explorer.driver import Actor
     from sim.analysis.explorer.steps import Step
-    from sim.consensus.protocols.effects import Certify, Decide
+    from sim.consensus.protocols.effects import Certify, Decide, Enter
     from sim.consensus.protocols.messages import Message, Value
 
 Event = Literal[
@@ -107,6 +107,9 @@ class Sometimes:
 
     def certified(self, actor: Actor, effect: Certify) -> None:
         """Nothing more is seen of results."""
+
+    def entered(self, actor: Actor, effect: Enter) -> None:
+        """Phases are not looked at."""
 
     def failed(self, height: int, error: Exception) -> None:
         """An error is no event."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.circumstances import Circumstances
     from sim.analysis.explorer.driver import Actor
-    from sim.consensus.protocols.effects import Certify, Decide
+    from sim.consensus.protocols.effects import Certify, Decide, Enter
     from sim.consensus.protocols.messages import Message
 
 
@@ -37,6 +37,9 @@ class _Notes:
         """A result, or none."""
         if effect.result is not None:
             self.notes.append(f"{actor.label} holds result {effect.result} of height {effect.height}")
+
+    def entered(self, actor: Actor, effect: Enter) -> None:
+        """Phases are not told."""
 
     def failed(self, height: int, error: Exception) -> None:
         """An error."""
