@@ -20,6 +20,7 @@ from sim.consensus.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "one_vote"
+README = (ROOT / "README.md").read_text()
 SCENARIO = str(ROOT / "scenarios" / "safety_check.yaml")
 MINE = ["--set", "consensus.protocol=one_vote"]
 FORGETFUL = ["--set", "consensus.protocol=forgetful"]
@@ -94,3 +95,17 @@ def test_the_commands_know_it(capsys: pytest.CaptureFixture[str], tmp_path: Path
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
     assert "Schedule 43 breaks agreement at height 1" in printed[0]
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_readme_shows_what_is_found_and_what_the_package_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = re.search(r"^```text\n\$ sim (.*)\n\.\.\.\n((?:.*\n)*?)```", README, re.MULTILINE)
+    assert shown is not None
+    monkeypatch.chdir(ROOT)
+    assert execute(shown[1].split()) == 3
+    out = capsys.readouterr().out
+    assert out[out.index("Schedule ") :] == shown[2]
+    (point,) = re.findall(r"^```toml\n((?:.*\n)*?)```", README, re.MULTILINE)
+    assert point in (EXAMPLE / "pyproject.toml").read_text()
