@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from sim.base.errors import Problem, ScenarioError
 from sim.base.text import has_control_characters
+from sim.engines.tracereader import reading, whole, word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
     from os import PathLike
+    from typing import Any
 
-LINES_MAX = 1_000_000
+    from sim.engines.tracereader import Lines
+
+LINES_MAX = 20_000_000
 MACHINES_MAX = 10_000
-_LINE_CHARACTERS_MAX = 2_000_000
+STRETCHES_MAX = 1_000_000
+_LEAVE, _RETURN = {"diverge", "crash", "cut"}, {"return", "recover"}
+_STALL = "no quorum can vote again"
 
 
 @dataclass(slots=True)
 class Timeline:
-    """One chain.
+    """One chain, in slots as the Monte Carlo engine counts them, or in seconds as messages take them.
 
     Parameters
     ----------
     name
         Of its scenario.
     machines
-        Number of its machines.
-    slots
-        Slots that it took.
+        Number of its machines: the honest ones where it counts slots, else all nodes.
+    unit
+        What places are.
+    end
+        Where it ended.
     away
-        Stretches in which a machine was away: machine, first slot, and the slot at which it was back.
+        Stretches in which a machine was away because its answer lost: machine, from, until.
+    down
+        Stretches in which a machine was down for another reason.
     failures
-        Stretches of failing slots: the first, and how many.
+        Stretches in which blocks fail: from, and how long.
     halt
         Why it halted; empty if it did not.
     """
 
     name: str
     machines: int
-    slots: int = 0
-    away: list[tuple[int, int, int]] = field(default_factory=list)
-    failures: list[tuple[int, int]] = field(default_factory=list)
+    unit: Literal["slots", "seconds"]
+    end: float = 0
+    away: list[tuple[int, float, float]] = field(default_factory=list)
+    down: list[tuple[int, float, float]] = field(default_factory=list)
+    failures: list[tuple[float, float]] = field(default_factory=list)
     halt: str = ""
 
 
@@ -60,55 +71,89 @@ def read_timeline(path: str | PathLike[str], chain: int = 0) -> Timeline:
     Raises
     ------
     ScenarioError
-        The file cannot be read, is no trace of chains over time, or has no such chain.
+        The file cannot be read, is no trace, or has no such chain.
     """
-    name = str(path)
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            return _read(_lines(file), chain, name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, StopIteration):
-        message = "is no trace of chains over time, as sim run --trace writes it"
-        raise ScenarioError([Problem("", message, where=name)]) from None
+    with reading(path) as lines:
+        return _slots(lines, chain) if lines.header["engine"] == "montecarlo" else _seconds(lines, chain)
 
 
-def _lines(file: Any) -> Iterator[dict[str, Any]]:
-    for number in range(LINES_MAX):
-        line = file.readline(_LINE_CHARACTERS_MAX)
-        if not line:
-            return
-        plain = json.loads(line)
-        if not number and (plain["engine"], plain["trace"]) != ("montecarlo", 1):
-            raise ValueError("the events engine wrote it")
-        yield plain
-    raise ValueError("too many lines")
-
-
-def _read(lines: Iterator[dict[str, Any]], chain: int, name: str) -> Timeline:
-    head = next(lines)
-    machines = int(head["machines"])
-    if not 0 <= chain < int(head["chains"]):
-        raise ScenarioError([Problem("", f"has {int(head['chains']):,} chains, from 0 on", chain, name)])
-    if not 0 <= machines <= MACHINES_MAX:
-        raise ValueError("too many machines")
-    if has_control_characters(str(head["name"])):
-        raise ValueError("a name that cannot be shown")
-    timeline, since = Timeline(str(head["name"]), machines), dict[int, int]()
+def _slots(lines: Lines, chain: int) -> Timeline:
+    """Read one of the chains that the Monte Carlo engine wrote."""
+    head = lines.header
+    timeline = _begun(lines, whole(head, "machines", most=MACHINES_MAX), "slots", chain, whole(head, "chains"))
+    since: dict[int, float] = {}
     for line in lines:
+        _check_size(timeline, lines)
         if line["chain"] != chain:
             continue
-        slot, event = int(line["slot"]), line["event"]
+        slot, event = whole(line, "slot"), line["event"]
         if event == "diverge":
             since |= dict.fromkeys((int(machine) for machine in line["machines"]), slot + 1)
         elif event == "return":
             timeline.away += [(machine, since.pop(machine), slot) for machine in line["machines"]]
         elif event == "fail":
-            timeline.failures.append((slot, int(line["slots"])))
+            timeline.failures.append((slot, whole(line, "slots")))
         elif event == "halt":
-            timeline.halt = str(line["cause"])
+            timeline.halt = word(line, "cause")
         else:
-            timeline.slots = slot
-    timeline.away += [(machine, start, timeline.slots) for machine, start in since.items()]
+            timeline.end = slot
+    timeline.away += [(machine, start, timeline.end) for machine, start in since.items()]
     return timeline
+
+
+def _seconds(lines: Lines, chain: int) -> Timeline:
+    """Read the chain that was run message by message."""
+    timeline = _begun(lines, lines.scenario.node_count, "seconds", chain, 1)
+    begun: dict[int, float] = {}
+    gone: dict[int, tuple[list[tuple[int, float, float]], float]] = {}
+    for line in lines:
+        _check_size(timeline, lines)
+        event = line["event"]
+        if event == "send":
+            continue
+        now = timeline.end = _time(line)
+        if event == "height":
+            begun[whole(line, "height")] = now
+        elif event == "over":
+            start = begun.pop(whole(line, "height"))
+            if line["outcome"] != "agreed":
+                timeline.failures.append((start, now - start))
+        elif event in {"halt", "stall"}:
+            timeline.halt = timeline.halt or (word(line, "cause") if event == "halt" else _STALL)
+        elif event in _LEAVE:
+            gone.setdefault(_node(line, timeline), (timeline.away if event == "diverge" else timeline.down, now))
+        elif event in _RETURN:
+            _came_back(gone, _node(line, timeline), now)
+    for node in sorted(gone):
+        _came_back(gone, node, timeline.end)
+    return timeline
+
+
+def _came_back(gone: dict[int, tuple[list[tuple[int, float, float]], float]], node: int, now: float) -> None:
+    stretches, start = gone.pop(node)
+    stretches.append((node, start, now))
+
+
+def _begun(lines: Lines, machines: int, unit: Literal["slots", "seconds"], chain: int, chains: int) -> Timeline:
+    if not 0 <= chain < chains:
+        raise ScenarioError([Problem("", f"has {chains:,} chain{'s' * (chains != 1)}, from 0 on", chain, lines.name)])
+    name = str(lines.header["name"])
+    if has_control_characters(name):
+        raise ValueError("a name that cannot be shown")
+    return Timeline(name, machines, unit)
+
+
+def _check_size(timeline: Timeline, lines: Lines) -> None:
+    if lines.number > LINES_MAX or len(timeline.away) + len(timeline.down) + len(timeline.failures) > STRETCHES_MAX:
+        raise ValueError("too many lines")
+
+
+def _time(line: Mapping[str, Any]) -> float:
+    time = float(line["t"])
+    if not 0 <= time < math.inf:
+        raise ValueError(f"t must be a time (got {time})")
+    return time
+
+
+def _node(line: Mapping[str, Any], timeline: Timeline) -> int:
+    return whole(line, "node", most=timeline.machines - 1)

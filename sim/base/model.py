@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     ModelWrapValidatorHandler,
     SerializationInfo,
@@ -25,6 +26,13 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from sim.base.errors import Problem
 from sim.base.text import did_you_mean
 
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""Reads 1e9 as the whole number it is."""
 MISTAKE = "mistake"  # the type of errors whose text is ours and ready to show
 MISTAKE_WITHOUT_VALUE = "mistake_without_value"
 

@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError
 import sim
 from sim.cli.advise import advise
 from sim.cli.catalog import catalog
+from sim.cli.chart import chart
 from sim.cli.check import check
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
@@ -20,6 +21,7 @@ from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
+from sim.cli.replay import replay
 from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
@@ -44,6 +46,8 @@ app = App(
 )
 for command in (
     run,
+    chart,
+    replay,
     sweep,
     results,
     plot,

@@ -18,6 +18,9 @@ _MEANING = {
     "spent": "the same answers would have passed with nobody away",
     "split": "the answers split even with everybody there",
     "fork": "two results were certified",
+    "attack": "what Byzantine nodes did was enough",
+    "partition": "the network was split",
+    "timeout": "votes came too late",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from sim.cli.flags import Names, Override, number, probability, settings
+from sim.cli.flags import Names, Override, number, probability, refuse_unused, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,12 @@ def run(
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
     fail_above: str | None = None,
     trace: str | None = None,
+    block: str | None = None,
     names: Names | None = None,
 ) -> int:
     """Answer a scenario: how often its blocks fail, and why.
+
+    For example: sim run scenarios/ninety_nine_ninety_nine.yaml
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def run(
         Exit with code 3 if a block fails with a higher probability than this: 1e-6.
     trace
         Write everything that happens to this file, as JSON Lines (events engine): every message, timer and decision.
+    block
+        Run one block of the run (events engine), and those before it only where it depends on them: 4711.
     """
     from sim.cli.render import show
     from sim.engines.select import Interrupted
@@ -58,6 +63,10 @@ def run(
     document, problems = open_document(*source, **(names or Names()).options())
     loaded = validated(document, problems)
     _check_trace(trace, scenario)
+    if block is not None:
+        refuse_unused({"--fail-above": fail_above}, "--block", given=True)
+        _one(loaded, source, block, format, trace)
+        return 0
     try:
         result = _answered(loaded, source, trace)
     except Interrupted as stop:
@@ -65,6 +74,24 @@ def run(
         raise
     show(result, loaded, format, document.filled)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
+
+
+def _one(
+    loaded: Scenario,
+    source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]],
+    block: str,
+    form: Literal["table", "json"],
+    trace: str | None,
+) -> None:
+    """Run one block; that the engine cannot is told with its place in the file or the flags."""
+    from sim.base.errors import EngineError, Problem
+    from sim.cli.block import run_one
+    from sim.scenario.load import located
+
+    try:
+        run_one(loaded, block, form, trace)
+    except EngineError as error:
+        raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
 
 
 def _answered(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _MEANING = {
     "divergence": "honest nodes computed different results",
+    "absence": "it would have passed, had nobody been away because an answer lost before",
     "attack": "Byzantine nodes decided it, led it, or left too few honest votes",
     "partition": "the network was split",
     "timeout": "messages or executions came too late, or never",

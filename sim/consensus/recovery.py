@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from sim.base.model import FrozenModel, Mistake
+from sim.base.model import WHOLE, FrozenModel, Mistake
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -43,7 +43,7 @@ class Recovery(FrozenModel):
     in that block."""
     seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
     """So many seconds of simulated time; with `state_bytes`, after the state has come."""
-    state_bytes: Annotated[int, Field(ge=1, le=10**15)] | None = None
+    state_bytes: Annotated[int, Field(ge=1, le=10**15), WHOLE] | None = None
     """With `seconds`: bytes of state that the node fetches from its peers first, part by part, over the network."""
     never: bool | None = None
     """For ever."""

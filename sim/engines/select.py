@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from sim.base.errors import EngineError
 from sim.consensus.tally import Outcome
@@ -83,7 +83,7 @@ def run(
     blocks: int | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
-    trace: str | PathLike[str] | None = None,
+    trace: str | PathLike[str] | IO[str] | None = None,
 ) -> Result:
     """Run a scenario.
 
@@ -96,8 +96,8 @@ def run(
     progress
         Called with the counts so far.
     trace
-        A file to which the events engine writes everything that happens, and chains over time what happens to whom, as
-        JSON Lines; missing folders are made.
+        A file (or an open stream) to which the events engine writes everything that happens, and chains over time what
+        happens to whom, as JSON Lines; missing folders are made.
 
     Returns
     -------
@@ -126,10 +126,8 @@ def run(
         settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
         scenario = scenario.model_copy(update={"run": settings})
     name, reason = choose(scenario, scenario.run.engine)
-    if trace is not None and name == "events" and (scenario.run.chains or 1) > 1:
-        raise EngineError("a trace of messages holds one chain (set run.chains to 1)")
-    if trace is not None and name != "events" and not (scenario.chained and name == "montecarlo"):
-        raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
+    if trace is not None:
+        _check_traced(scenario, name, reason)
     if name == "events":
         return _message_by_message(scenario, reason, progress, trace)
     if name == "exact":
@@ -139,8 +137,16 @@ def run(
     return replace(_simulated(scenario, reason, progress), engine_reason=reason)
 
 
+def _check_traced(scenario: Scenario, name: str, reason: str) -> None:
+    """Refuse to trace what leaves no trace."""
+    if name == "events" and (scenario.run.chains or 1) > 1:
+        raise EngineError("a trace of messages holds one chain (set run.chains to 1)")
+    if name != "events" and not (scenario.chained and name == "montecarlo"):
+        raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
+
+
 def _message_by_message(
-    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | None
+    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | IO[str] | None
 ) -> Result:
     from sim.engines.events.trace import opened
 
@@ -152,7 +158,7 @@ def _message_by_message(
 
 
 def _chain_by_chain(
-    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | None
+    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | IO[str] | None
 ) -> Result:
     def told(counts: ChainCounts, slots: int) -> None:
         if progress:  # a chain that has halted is done with all of its blocks

@@ -63,9 +63,9 @@ class Timing:
     rounds_per_block
         Rounds (views) that agreed blocks took; None without any.
     messages_per_block, bytes_per_block
-        Messages put on the wire, checkpoints not counted.
+        Messages put on the wire, without checkpoints and state sync.
     messages_by_type, bytes_by_type
-        The same by type, checkpoints too.
+        The same by type, with those.
     causes
         Number of failed blocks by cause.
     failed_blocks

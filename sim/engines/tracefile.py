@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def writing(path: str | PathLike[str]) -> Iterator[IO[str]]:
-    """Open a file for a trace; missing folders are made.
+def writing(path: str | PathLike[str] | IO[str]) -> Iterator[IO[str]]:
+    """Open a file for a trace; missing folders are made. A stream is taken as it is.
 
     Raises
     ------
     ScenarioError
         It cannot be written.
     """
+    if not isinstance(path, str | PathLike):
+        yield path
+        return
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sim.base.members import Members, member_mistakes, numbers
-from sim.base.model import FrozenModel, Mistake
+from sim.base.model import WHOLE, FrozenModel, Mistake
 from sim.network.latency import Latency
 from sim.network.topology import Complete, Linked
 from sim.statistics.durations import Constant, Duration
@@ -17,7 +17,7 @@ TIME_MAX = 1e9
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Time = Annotated[float, Field(ge=0, le=TIME_MAX)]
-Bytes = Annotated[int, Field(ge=0, le=10**12)]
+Bytes = Annotated[int, Field(ge=0, le=10**12), WHOLE]
 
 
 class Reordering(FrozenModel):

@@ -40,23 +40,30 @@ def timeline(chain: Timeline, axes: Axes | None = None) -> Axes:
     ScenarioError
         It has more than a picture can show, or places out of range.
     """
-    places = [place for stretch in [*chain.away, *chain.failures] for place in stretch]
-    if len(places) > _STRETCHES_MAX or not all(0 <= place <= 10**15 for place in [*places, chain.slots]):
-        raise refuse(f"the trace of {shown(chain.name)} has more than a picture can show, or slots out of range")
+    stretches = [*chain.away, *chain.down, *chain.failures]
+    places = [place for stretch in stretches for place in stretch]
+    if len(places) > _STRETCHES_MAX or not all(0 <= place <= 10**15 for place in [*places, chain.end]):
+        raise refuse(f"the trace of {shown(chain.name)} has more than a picture can show, or places out of range")
     axes = axes or new_axes()[0]
-    for machine, start, end in chain.away:
-        axes.plot([start, end], [machine, machine], color=COLOURS[0], linewidth=3, solid_capstyle="butt")
-    for start, slots in chain.failures:
-        axes.axvspan(start, start + slots, color=COLOURS[1], alpha=0.5, linewidth=0.5)
+    for lines, colour in ((chain.away, COLOURS[0]), (chain.down, GREY)):
+        for machine, start, end in lines:
+            axes.plot([start, end], [machine, machine], color=colour, linewidth=3, solid_capstyle="butt")
+    for start, length in chain.failures:
+        axes.axvspan(start, start + length, color=COLOURS[1], alpha=0.5, linewidth=0.5)
     if chain.halt:
-        axes.axvline(chain.slots, color=COLOURS[1], linewidth=1.5)
-    axes.set_xlim(0, max(chain.slots, 1) * 1.02)
+        axes.axvline(chain.end, color=COLOURS[1], linewidth=1.5)
+    slots = chain.unit == "slots"
+    axes.set_xlim(0, chain.end * 1.02 or 1)
     axes.set_ylim(-0.7, max(chain.machines, 1) - 0.3)
-    axes.set_xlabel("slot")
-    axes.set_ylabel("honest node")
+    axes.set_xlabel("slot" if slots else "time (s)")
+    axes.set_ylabel("honest node" if slots else "node")
     frame(axes)
-    told = f"halts in slot {chain.slots - 1:,}: {chain.halt}" if chain.halt else f"{chain.slots:,} slots"
-    head(axes, f"Who is away when: {chain.name[:_LABEL_CHARACTERS]}", f"blue: away; orange: blocks that fail; {told}")
+    if chain.halt:
+        told = f"halts {f'in slot {chain.end - 1:,}' if slots else f'after {chain.end:,.4g} s'}: {chain.halt}"
+    else:
+        told = f"{chain.end:,} slots" if slots else f"{chain.end:,.4g} s"
+    colours = f"blue: away;{' grey: down;' if chain.down else ''} orange: blocks that fail"
+    head(axes, f"Who is away when: {chain.name[:_LABEL_CHARACTERS]}", f"{colours}; {told}")
     return axes
 
 

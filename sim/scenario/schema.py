@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from sim.base.model import FrozenModel, Mistake
+from sim.base.model import WHOLE, FrozenModel, Mistake
 from sim.base.text import has_control_characters
 from sim.consensus.faults import Faults
 from sim.consensus.recovery import OnFailure, Recovery
@@ -39,11 +39,6 @@ NAME_CHARACTERS_MAX = 100
 DESCRIPTION_CHARACTERS_MAX = 2_000
 RETRIES = 3
 EngineName = Literal["auto", "exact", "montecarlo", "events"]
-
-
-def _whole(value: Any) -> Any:
-    """Read 1e9 as the whole number it is."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class NodeGroup(FrozenModel):
@@ -108,11 +103,11 @@ class Run(FrozenModel):
 
     engine: EngineName = "auto"
     """`exact`, `montecarlo`, `events`, or `auto`: the cheapest that can answer."""
-    blocks: Annotated[int, Field(ge=1, le=BLOCKS_MAX), BeforeValidator(_whole)] = 10_000
+    blocks: Annotated[int, Field(ge=1, le=BLOCKS_MAX), WHOLE] = 10_000
     """Blocks to simulate; the exact engine needs none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of the random streams."""
-    chains: Annotated[int, Field(ge=1, le=CHAINS_MAX), BeforeValidator(_whole)] | None = None
+    chains: Annotated[int, Field(ge=1, le=CHAINS_MAX), WHOLE] | None = None
     """Chains to simulate over time, of `blocks` each; left out, 1."""
 
 

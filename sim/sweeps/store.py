@@ -347,6 +347,16 @@ class Store:
                 )
             ]
 
+    def made_by(self) -> list[tuple[str, str]]:
+        """Version that made each point, and the rule under which it was answered, in order."""
+        with self._told():
+            return [
+                (str(version), str(rule))
+                for version, rule in self._db.execute(
+                    "SELECT version, rule FROM point JOIN task ON task.id = point.task ORDER BY position"
+                )
+            ]
+
     def rows(self) -> list[Row]:
         """Every point with its answer, in order; scenarios are validated again.
 

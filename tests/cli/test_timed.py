@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from sim.cli import execute
+from sim.cli import execute, over_time, timing
+from sim.engines.chains.chronicle import Halt
+from sim.engines.timing import Cause
 
 SCENARIO = """\
 nodes: {gpu: {count: 4, executor: {kind: gpu, nondeterminism: {rate: 0.2}}}}
@@ -87,3 +90,8 @@ def test_protocols_are_listed_told_and_drawn(tmp_path: Path, capsys: pytest.Capt
     assert execute(["protocols", "pbtf"]) == 2
     assert "did you mean pbft?" in capsys.readouterr().err
     assert execute(["protocols", "-o", "x.png"]) == 2
+
+
+def test_every_cause_is_explained() -> None:
+    assert set(timing._MEANING) == set(get_args(Cause))
+    assert set(over_time._MEANING) == set(get_args(Halt))

@@ -86,7 +86,7 @@ def test_a_timeline_has_all_that_a_trace_tells(tmp_path: Path, capsys: pytest.Ca
     again = run(scenario)
     assert result == again
     chains = [read_timeline(trace, chain) for chain in (0, 1)]
-    slots = sum(chain.slots for chain in chains)
+    slots = sum(chain.end for chain in chains)
     assert slots == 4_000
     assert result.over_time is not None
     away = sum(end - start for chain in chains for _, start, end in chain.away)
@@ -112,12 +112,61 @@ def test_a_timeline_has_all_that_a_trace_tells(tmp_path: Path, capsys: pytest.Ca
         "",
         "{}",
         first + "\n{",
-        first.replace("montecarlo", "events"),
+        first.replace("montecarlo", "events") + f"\n{back}",
         f"{first}\n{back}",
         endless,
         f"{first}\n{long}",
     ):
         trace.write_text(text)
         assert execute(["plot", str(trace), "--kind", "timeline", "-o", str(picture)]) == 2
-        assert "is no trace of chains over time" in capsys.readouterr().err
+        assert "is no trace" in capsys.readouterr().err
     assert execute(["plot", "x", "--kind", "survival", "--chain", "1", "-o", str(picture)]) == 2
+
+
+def test_a_timeline_of_messages_counts_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    law = {"difficulty": "independent", "rate": 0.02}
+    written: dict[str, Any] = {
+        "nodes": {"g": {"count": 7, "executor": {"kind": "gpu", "nondeterminism": law}}},
+        "consensus": {"protocol": "pbft"},
+        "network": {"latency": {"kind": "constant", "seconds": 0.05}},
+        "faults": {"crashes": [{"nodes": {"g": 1}, "at": 0.5, "until": 50.0}]},
+        "recovery": {"seconds": 10},
+        "on_failure": "skip",
+        "run": {"blocks": 100},
+    }
+    trace = tmp_path / "t.jsonl"
+    result = run(Scenario.model_validate(written), trace=trace)
+    chain = read_timeline(trace)
+    assert result.over_time is not None
+    assert result.timing is not None
+    assert (chain.unit, chain.machines) == ("seconds", 7)
+    assert chain.end == pytest.approx(result.timing.simulated_s)
+    assert len(chain.failures) == result.block_failure.count
+    assert chain.failures
+    assert all(length > 2.9 for _, length in chain.failures)  # they wait for a timer
+    assert chain.down == [(0, 0.5, 50.0)]
+    whole = [end - start for _, start, end in chain.away if end < chain.end]
+    assert len(whole) > 3
+    assert whole == pytest.approx([10.0] * len(whole))
+    assert not chain.halt
+    axes = timeline(chain)
+    assert axes.get_xlabel() == "time (s)"
+    assert len(axes.get_lines()) == len(chain.away) + 1
+    halting = Scenario.model_validate(written | {"on_failure": "halt"})
+    run(halting, trace=trace)
+    halted = read_timeline(trace)
+    assert halted.halt == "spent"  # by the node that crashed, not by one that is away
+    assert halted.end < chain.end
+    lines = trace.read_text().splitlines()
+    for hostile in (
+        '{"t":NaN,"event":"diverge","node":1}',
+        '{"t":1,"event":"diverge","node":7}',
+        '{"t":1,"event":"recover","node":1}',
+        '{"t":1,"event":"over","height":5,"outcome":"agreed"}',
+    ):
+        trace.write_text(f"{lines[0]}\n{hostile}")
+        assert execute(["plot", str(trace), "--kind", "timeline", "-o", str(tmp_path / "x.svg")]) == 2
+        assert "t.jsonl:2: is no trace of messages" in capsys.readouterr().err
+    trace.write_text(lines[0])
+    assert execute(["plot", str(trace), "--kind", "timeline", "--chain", "1", "-o", str(tmp_path / "x.svg")]) == 2
+    assert "has 1 chain, from 0 on (got 1)" in capsys.readouterr().err

@@ -298,8 +298,12 @@ recovery: {blocks: 20}
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("{blocks: 20}", "{}", "3:1: recovery: | must have exactly one of blocks, law, every, never (has none)"),
-        ("blocks: 20", "blocks: 20, every: 5", "3:1: recovery: | exactly one of blocks, law, every, never"),
+        (
+            "{blocks: 20}",
+            "{}",
+            "3:1: recovery: | exactly one of blocks, seconds, law, every, never (has none)",
+        ),
+        ("blocks: 20", "blocks: 20, every: 5", "3:1: recovery: | exactly one of blocks, seconds, law, every, never"),
         ("blocks: 20", "law: geometric", "3:1: recovery.mean_blocks: | is required with law, and only there"),
         ("blocks: 20", "blocks: 20, sigma: 1", "3:31: recovery.sigma: | goes with law lognormal (got 1)"),
         ("blocks: 20", "never: false", "3:19: recovery.never: | must be true, or left out"),

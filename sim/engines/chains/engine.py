@@ -27,6 +27,7 @@ from sim.statistics.streams import BY_NODE, CONTENTS, POSITIONS, cell_stream, st
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
+    from typing import IO
 
     from numpy.random import Generator
 
@@ -149,7 +150,7 @@ class _Stretch:
 def run_chains(
     scenario: Scenario,
     progress: Callable[[ChainCounts, int], None] | None = None,
-    trace: str | PathLike[str] | None = None,
+    trace: str | PathLike[str] | IO[str] | None = None,
 ) -> Result:
     """Simulate the chains of a scenario for which `refusal` is None.
 
@@ -160,7 +161,7 @@ def run_chains(
     progress
         Called with the counts, and slots of a chain that still runs, every now and then.
     trace
-        A file to which slots in which something happens are written, as JSON Lines.
+        A file (or stream) to which slots in which something happens are written, as JSON Lines.
 
     Raises
     ------

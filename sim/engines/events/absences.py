@@ -44,7 +44,7 @@ class Absences:
         slot, committed
             Slots, and heights that were committed, up to and with that block.
         """
-        if node in self.away or not self._world.nodes[node].up:
+        if node in self.away or not self._world.nodes[node].up or self.spares(committed):
             return
         self.away.add(node)
         recovery = self._recovery
@@ -57,6 +57,10 @@ class Absences:
             StateSync(self._world, node, height, recovery.state_bytes, partial(self._wait, node))
         elif recovery.seconds is not None:
             self._wait(node)
+
+    def spares(self, committed: int) -> bool:
+        """Whether a block is a checkpoint: who diverges in it is back at once."""
+        return self._recovery.every is not None and committed % self._recovery.every == 0
 
     def _wait(self, node: int) -> None:
         """Bring a node back that has all it needs, when it has worked through it."""

@@ -62,10 +62,11 @@ class Circumstances(NamedTuple):
             return list(strength[:1])
         return [strength[block.answers.results[node]] for node in block.leaders if node in there]
 
-    def passes(self, block: Block) -> bool:
-        """Whether a block's answers would have passed, had nobody been away."""
+    def passes(self, block: Block, there: AbstractSet[int] | None = None) -> bool:
+        """Whether a block's answers would have passed, had these honest nodes been there (by default, all of them)."""
+        there = self.honest if there is None else there
         strength = [0] * len(block.answers.power)
-        for node in self.honest:
+        for node in there:
             strength[block.answers.results[node]] += self.power[node]
-        backing = self._backing(block, strength, self.honest) if self.proposes else strength
+        backing = self._backing(block, strength, there) if self.proposes else strength
         return max(backing, default=0) >= self.election.need

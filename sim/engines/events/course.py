@@ -46,9 +46,14 @@ class Course:
         """
         if self._absences is None:
             return frozenset()
-        before = [block for block in self._world.ledger.blocks.values() if block.height < height]
+        blocks = self._world.ledger.blocks
+        before = [blocks[pending] for pending in sorted(blocks) if pending < height]
         self._absences.begins(*self._reached(before))
-        return frozenset(self._absences.away).union(*(self._lost(block) for block in before))
+        leaving: set[int] = set()
+        for number, block in enumerate(before, 1):
+            if not self._absences.spares(self._reached(before[:number])[1]):
+                leaving |= self._lost(block)
+        return frozenset(self._absences.away | leaving)
 
     def _reached(self, pending: Iterable[Block]) -> tuple[int, int]:
         """Slots, and committed heights, up to some blocks that are not over."""
@@ -68,7 +73,7 @@ class Course:
             return set()
         (winner,) = block.certified
         nodes, results = self._world.nodes, block.answers.results
-        gone = self._absences.away if self._absences else ()  # those who left because of this block
+        gone = self._absences.away if self._absences else ()  # because of this block
         return {
             node
             for node in self._world.honest
@@ -131,9 +136,10 @@ class Course:
         world = self._world
         if block.outcome == Outcome.forked:
             return "fork"
-        missing = [n for n, node in enumerate(world.nodes) if n in block.absent or not (node.up and node.speaks)]
+        missing = {n for n, node in enumerate(world.nodes) if n in block.absent or not (node.up and node.speaks)}
         if sum(world.power[node] for node in missing) > world.scenario.faults_tolerated:
             return "budget"
-        if cause in {"attack", "partition", "timeout"}:
-            return cause
-        return "spent" if world.circumstances.passes(block) else "split"
+        passes = world.circumstances.passes
+        if passes(block) and not passes(block, world.circumstances.honest - missing):
+            return "spent"
+        return cause if cause in {"attack", "partition", "timeout"} else "split"

@@ -120,6 +120,12 @@ class Ledger:
         """Nodes that will never take part again."""
         self.violation: Violation | None = None
 
+    def start_at(self, height: int) -> None:
+        """Begin with that height instead of the first."""
+        self._at = dict.fromkeys(self._at, height)
+        self._crowd = Counter({height: len(self.live)})
+        self.first = height
+
     def entered(self, node: int, block: Block, now: float) -> None:
         """A node begins a height."""
         if not block.led and node == block.leaders[0] and not block.values:

@@ -80,6 +80,10 @@ class Node:
             Advance: self._advance,
         }
 
+    def executes(self, height: int) -> bool:
+        """Whether it still executes a height's block."""
+        return height in self._executing
+
     # What comes in.
 
     @property

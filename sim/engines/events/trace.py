@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(path: str | PathLike[str] | None, scenario: Scenario) -> Iterator[Trace | None]:
-    """Open a trace for writing; with None as path there is none.
+def opened(
+    path: str | PathLike[str] | IO[str] | None, scenario: Scenario, height: int | None = None
+) -> Iterator[Trace | None]:
+    """Open a trace for writing, of all heights or of one; with None as path there is none.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def opened(path: str | PathLike[str] | None, scenario: Scenario) -> Iterator[Tra
         yield None
         return
     with writing(path) as stream:
-        yield Trace(stream, scenario)
+        yield Trace(stream, scenario, height)
 
 
 class Trace:
@@ -51,14 +53,17 @@ class Trace:
         An open text file.
     scenario
         What is run.
+    height
+        Write what happens at this height only, and to nodes as such; None: at all heights.
     """
 
-    def __init__(self, stream: IO[str], scenario: Scenario) -> None:
-        self._stream = stream
-        write_header(stream, scenario, "events")
+    def __init__(self, stream: IO[str], scenario: Scenario, height: int | None = None) -> None:
+        self._stream, self._height = stream, height
+        write_header(stream, scenario, "events", **({} if height is None else {"block": height}))
 
     def _line(self, **fields: Any) -> None:
-        write_line(self._stream, **fields)
+        if self._height in {None, fields.get("height", self._height)} or fields["event"] == "stall":
+            write_line(self._stream, **fields)
 
     def block(self, now: float, block: Block) -> None:
         """A height is begun by the first node: its leaders, and what every node will compute (-1: a Byzantine node)."""

@@ -15,7 +15,7 @@ from scipy import stats
 
 from sim import EngineError, Result, Scenario, run
 from sim.consensus.recovery import Recovery
-from sim.consensus.tally import Election, certify
+from sim.consensus.tally import Election, Outcome, certify
 from sim.engines.chains.engine import Chains
 from sim.engines.chains.slots import Machines, draw_slots
 from sim.engines.chains.walk import Rules, Walk, certified

@@ -17,7 +17,8 @@ def text_of(name: str) -> str:
 
 def test_every_scenario_is_here() -> None:
     names = {path.stem for path in FOLDER.glob("*.yaml")}
-    assert names == {"false_security", "state_sync_storm", "icp_subnet", "cometbft_app_hash", "retry_near_tie"}
+    shipped = {"false_security", "state_sync_storm", "icp_subnet", "cometbft_app_hash", "retry_near_tie"}
+    assert names == shipped | {"state_sync_network"}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,26 @@ def test_state_sync_spends_the_budget() -> None:
     assert f"{stormy.over_time.nodes_away.mean:.2f}" == "2.52"
     for written in ("2.04e-03", "1.28e-12", "2.52 of the 13 nodes"):
         assert written in text_of("state_sync_storm")
+
+
+def test_a_large_state_takes_blocks_and_time() -> None:
+    name = "state_sync_network"
+    path = FOLDER / f"{name}.yaml"
+    large, small = run(load_scenario(path)), run(load_scenario(path, ["recovery.state_bytes=1000000"]))
+    calm = run(load_scenario(path, ["recovery=null", "on_failure=null"]))
+    votes = run(load_scenario(path, ["recovery=null", "on_failure=null"]), engine="exact")
+    assert f"{large.block_failure.probability:.2e}" == "4.00e-03"
+    assert f"{votes.block_failure.probability:.2e}" == "1.20e-07"
+    for result, away, rate in ((large, "2.26", "0.38"), (small, "1.41", "0.54"), (calm, None, "0.74")):
+        assert result.timing is not None
+        assert f"{result.timing.blocks_per_s:.2f}" == rate
+        assert rate in text_of(name)
+        if away:
+            assert result.over_time is not None
+            assert f"{result.over_time.nodes_away.mean:.2f}" == away
+            assert f"{away} " in text_of(name)
+    for written in ("4.00e-03", "1.20e-07"):
+        assert written in text_of(name)
 
 
 def test_a_subnet_halts_within_minutes() -> None:

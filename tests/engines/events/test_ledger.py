@@ -6,7 +6,7 @@ import pytest
 
 from sim.consensus.attackers import Answers
 from sim.consensus.protocols.messages import Value
-from sim.consensus.tally import Outcome
+from sim.consensus.tally import Election, Outcome
 from sim.engines.events.causes import Circumstances
 from sim.engines.events.ledger import Block, Ledger, Over
 from sim.network.schema import Partition
@@ -121,9 +121,11 @@ def test_outcomes(values: dict[int, Value], results: dict[int, int], outcome: Ou
     assert (book.violation is not None) == unsafe
 
 
-def circumstances(*, proposes: bool = False, attacked: bool = False, honest: int = 4) -> Circumstances:
+def circumstances(*, proposes: bool = False, honest: int = 4) -> Circumstances:
     times = (Partition(start=20.0, end=30.0, apart=({"a": 1},)),)
-    return Circumstances(3, frozenset(range(honest)), proposes, attacked, times)
+    byzantine = 4 - honest
+    election = Election(4, 3, byzantine, min(byzantine, 1), "silent")
+    return Circumstances((1, 1, 1, 1), election, frozenset(range(honest)), proposes, times)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def circumstances(*, proposes: bool = False, attacked: bool = False, honest: int
         (ALIKE, circumstances(), 29, 35, "partition"),
         (ALIKE, circumstances(), 30, 35, "timeout"),
         (THREE, circumstances(proposes=True), 0, 5, "timeout"),
-        (Answers((0, 0, 1, -1), (2, 1), (2, 1)), circumstances(attacked=True, honest=3), 0, 5, "divergence"),
-        (Answers((0, 0, -1, -1), (2,), (2,)), circumstances(attacked=True, honest=2), 0, 5, "attack"),
+        (Answers((0, 0, 1, -1), (2, 1), (2, 1)), circumstances(honest=3), 0, 5, "divergence"),
+        (Answers((0, 0, -1, -1), (2,), (2,)), circumstances(honest=2), 0, 5, "attack"),
     ],
 )
 def test_causes(answers: Answers, setting: Circumstances, started: float, now: float, cause: str) -> None:
@@ -147,5 +149,5 @@ def test_a_block_diverged_only_if_no_leader_had_enough_behind_it() -> None:
     block = Block(1, (3, 0), THREE, 0.0)
     assert circumstances(proposes=True).cause(block, 5.0) == "timeout"
     assert circumstances(proposes=True).cause(Block(1, (3,), THREE, 0.0), 5.0) == "divergence"
-    byzantine = circumstances(proposes=True, attacked=True, honest=3)
+    byzantine = circumstances(proposes=True, honest=3)
     assert byzantine.cause(Block(1, (3,), Answers((0, 0, 0, -1), (3,), (3,)), 0.0), 5.0) == "attack"
