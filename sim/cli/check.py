@@ -59,7 +59,7 @@ def check(
     save
         Write the shrunk schedule to this file.
     trace
-        Write it as a trace, one step a second, for a message chart.
+        Write it as a trace, one step a second, of which sim chart makes a picture.
     replay
         Run the schedule of such a file again.
     format

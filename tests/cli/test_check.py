@@ -74,6 +74,11 @@ def test_a_saved_schedule_runs_again_and_is_a_trace(capsys: pytest.CaptureFixtur
     assert lines[0]["scenario"]["consensus"]["quorum"] == 3
     decided = {tuple(line["value"]) for line in lines if line.get("event") == "decide"}
     assert len(decided) == 2
+    assert execute(["chart", str(traced), "--height", "1", "-o", str(tmp_path / "one.svg")]) == 0
+    assert "decided block of 4" in (tmp_path / "one.svg").read_text()
+    capsys.readouterr()
+    assert execute(["replay", str(traced)]) == 2
+    assert capsys.readouterr().err.startswith(f"{traced}: is a schedule of sim check")
     assert lines[-1]["outcome"] == "forked"
     steps = re.search(r"^(\d+) of its", again, re.MULTILINE)
     assert steps is not None

@@ -39,7 +39,7 @@ def trace_schedule(path: str | PathLike[str], scenario: Scenario, chain: Chain, 
     ScenarioError
         The file cannot be written.
     """
-    with opened(path, scenario) as trace:
+    with opened(path, scenario, schedule=found.schedule) as trace:
         assert trace is not None  # noqa: S101 -- there is a path
         teller = _Teller(trace, found, [actor.node for actor in Driver(chain, found.circumstances).actors])
         driver = Driver(chain._replace(watched=True), found.circumstances, (teller,))

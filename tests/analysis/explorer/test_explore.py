@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -285,9 +286,25 @@ class Forger(Pbft):
         self._decide(self.round, self.value, self.commits[self.round])
 
 
+class Clumsy(Pbft):
+    """Knows only two leaders."""
+
+    def _change_view(self, view: int) -> None:
+        super()._change_view(view)
+        _ = self.leaders[:2][view]
+
+
+class Stillborn(Pbft):
+    """Does not even begin."""
+
+    def _begin(self) -> None:
+        raise ValueError("a\nb")
+
+
 @pytest.mark.parametrize(
     ("machine", "invariant"),
     [
+        (Clumsy, "no error"),
         (Chatty, "no double vote"),
         (TwoFaced, "no double vote"),
         (Boastful, "certificates"),
@@ -302,6 +319,14 @@ def test_each_invariant_can_break(machine: type[Pbft], invariant: Invariant) -> 
     found = explore(Search(chain, invariants=(invariant,)), 100).counterexample
     assert found is not None
     assert found.violation.invariant == invariant
+
+
+def test_an_error_is_told_with_its_place_and_shrunk_to_nothing_where_no_step_is_needed() -> None:
+    chain = explored("pbft")._replace(machine=Stillborn)
+    found = explore(Search(chain), 10).counterexample
+    assert found is not None
+    assert re.fullmatch(r"ValueError: a\\nb \(test_explore.py, line \d+\)", found.violation.text)
+    assert found.steps == ()
 
 
 def test_a_fabricated_result_is_not_valid() -> None:
