@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sim.cli.flags import Names, Override, number, refuse_unused, settings, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.explore import Counterexample, Exploration, Search
     from sim.scenario.schema import Scenario
@@ -65,33 +67,45 @@ def check(
     format
         A table for people, or JSON for scripts.
     """
-    from sim.analysis.explorer.chain import chain_of
     from sim.analysis.explorer.explore import Search
-    from sim.analysis.explorer.saved import save_schedule
-    from sim.base.errors import EngineError, Problem
-    from sim.scenario.load import load_scenario, located
+    from sim.scenario.load import load_scenario
 
     _not_over_input(scenario, {"--save": save, "--trace": trace})
     source = (scenario, set_ or (), settings(seed=seed))
     loaded = load_scenario(*source, **(names or Names()).options())
-    try:
-        chain = chain_of(loaded)
-    except EngineError as error:
-        raise located(Problem("consensus.protocol", str(error), loaded.consensus.protocol), *source) from None
+    chain = _chain(loaded, source)
     if replay is not None:
         unused = {"--schedules": schedules, "--seed": seed, "--kind": kind, "--workers": workers, "--save": save}
         refuse_unused(unused, "--replay", given=True)
         return _replayed(chain, loaded, replay, trace, format)
     search = Search(chain, loaded.run.seed, kind or "mixed")
-    wanted = number(schedules, "--schedules", whole, "a whole number of schedules")
-    processes = number(workers, "--workers", whole, "a whole number of processes")
-    found = _explored(search, wanted or SCHEDULES, processes, loaded, format)
-    if found.counterexample is not None:
-        if save is not None:
-            save_schedule(save, loaded, search, found.counterexample)
-            print(f"saved {save}", file=sys.stderr)
-        _trace(trace, loaded, chain, found.counterexample)
-    return BROKEN if found.counterexample is not None or found.missing else 0
+    found = _explored(search, schedules, workers, loaded, format)
+    _keep(save, trace, loaded, search, found.counterexample)
+    return BROKEN if found.counterexample or found.missing else 0
+
+
+def _chain(scenario: Scenario, source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]]) -> Chain:
+    from sim.analysis.explorer.chain import chain_of
+    from sim.base.errors import EngineError, Problem
+    from sim.scenario.load import located
+
+    try:
+        return chain_of(scenario)
+    except EngineError as error:
+        raise located(Problem("consensus.protocol", str(error), scenario.consensus.protocol), *source) from None
+
+
+def _keep(
+    save: str | None, trace: str | None, scenario: Scenario, search: Search, found: Counterexample | None
+) -> None:
+    if found is None:
+        return
+    from sim.analysis.explorer.saved import save_schedule
+
+    if save is not None:
+        save_schedule(save, scenario, search, found)
+        print(f"saved {save}", file=sys.stderr)
+    _trace(trace, scenario, search.chain, found)
 
 
 def _trace(path: str | None, scenario: Scenario, chain: Chain, found: Counterexample) -> None:
@@ -128,7 +142,7 @@ def _replayed(chain: Chain, scenario: Scenario, path: str, trace: str | None, fo
 
 
 def _explored(
-    search: Search, schedules: int, processes: int | None, scenario: Scenario, form: Literal["table", "json"]
+    search: Search, wanted: str | None, workers: str | None, scenario: Scenario, form: Literal["table", "json"]
 ) -> Exploration:
     from concurrent.futures import BrokenExecutor
 
@@ -136,11 +150,13 @@ def _explored(
     from sim.base.errors import SplitquorumError
     from sim.cli.progress import Progress
     from sim.cli.schedules import show
-    from sim.sweeps.pool import workers
+    from sim.sweeps import pool
 
+    schedules = number(wanted, "--schedules", whole, "a whole number of schedules") or SCHEDULES
+    processes = number(workers, "--workers", whole, "a whole number of processes")
     if processes is None:
         processes = 1 if schedules <= INLINE_MAX else os.cpu_count() or 1
-    executor = workers(min(processes, PROCESSES_MAX)) if processes > 1 else None
+    executor = pool.workers(min(processes, PROCESSES_MAX)) if processes > 1 else None
     try:
         with Progress(f"{schedules:,} schedules") as progress:
             found = explore(search, schedules, executor, lambda done: progress.update(done / schedules))
