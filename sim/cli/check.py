@@ -73,15 +73,13 @@ def check(
     _not_over_input(scenario, {"--save": save, "--trace": trace})
     source = (scenario, set_ or (), settings(seed=seed))
     loaded = load_scenario(*source, **(names or Names()).options())
-    chain = _chain(loaded, source)
+    search = Search(_chain(loaded, source), loaded.run.seed, kind or "mixed")
     if replay is not None:
         unused = {"--schedules": schedules, "--seed": seed, "--kind": kind, "--workers": workers, "--save": save}
         refuse_unused(unused, "--replay", given=True)
-        return _replayed(chain, loaded, replay, trace, format)
-    search = Search(chain, loaded.run.seed, kind or "mixed")
+        return _replayed(search.chain, loaded, replay, trace, format)
     found = _explored(search, schedules, workers, loaded, format)
-    _keep(save, trace, loaded, search, found.counterexample)
-    return BROKEN if found.counterexample or found.missing else 0
+    return _kept(save, trace, loaded, search, found)
 
 
 def _chain(scenario: Scenario, source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]]) -> Chain:
@@ -95,17 +93,18 @@ def _chain(scenario: Scenario, source: tuple[str, Sequence[str], dict[str, tuple
         raise located(Problem("consensus.protocol", str(error), scenario.consensus.protocol), *source) from None
 
 
-def _keep(
-    save: str | None, trace: str | None, scenario: Scenario, search: Search, found: Counterexample | None
-) -> None:
-    if found is None:
-        return
+def _kept(save: str | None, trace: str | None, scenario: Scenario, search: Search, found: Exploration) -> int:
+    """Write the files that were asked for, and give the exit code."""
     from sim.analysis.explorer.saved import save_schedule
 
+    counterexample = found.counterexample
+    if counterexample is None:
+        return BROKEN if found.missing else 0
     if save is not None:
-        save_schedule(save, scenario, search, found)
+        save_schedule(save, scenario, search, counterexample)
         print(f"saved {save}", file=sys.stderr)
-    _trace(trace, scenario, search.chain, found)
+    _trace(trace, scenario, search.chain, counterexample)
+    return BROKEN
 
 
 def _trace(path: str | None, scenario: Scenario, chain: Chain, found: Counterexample) -> None:
