@@ -20,7 +20,7 @@ def chart(trace: str, /, *, height: str, output: Annotated[str, Parameter(name=[
     Parameters
     ----------
     trace
-        What `sim run --engine events --trace` wrote.
+        What `sim run --engine events --trace` wrote, or `sim check --trace`.
     height
         Which height, from 1.
     output

@@ -14,6 +14,7 @@ import sim
 from sim.cli.advise import advise
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
+from sim.cli.check import check
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
 from sim.cli.feasibility import feasibility
@@ -51,6 +52,7 @@ for command in (
     results,
     plot,
     merge,
+    check,
     compare,
     advise,
     feasibility,

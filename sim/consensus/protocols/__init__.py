@@ -20,5 +20,6 @@ PROTOCOLS = Registry(
     },
     group="sim.protocols",
     default="pbft",
+    base="sim.consensus.protocols.replica:Replica",
 )
 """The protocols that can be run message by message."""

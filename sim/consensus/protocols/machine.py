@@ -6,6 +6,7 @@ There are two kinds. A `Replica` works on one height at a time; a `Pipelined` on
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from sim.consensus.protocols.effects import Broadcast, Effect
@@ -40,6 +41,8 @@ class Machine(ABC):
     """Votes for a value, in the order of the phases; the last is the final one."""
     pipelined: ClassVar[bool] = False
     """Whether it begins heights before those below are closed, and needs some after the last block to close that."""
+    carries_over: ClassVar[bool] = True
+    """Whether a later leader of a height may have to propose a value again that an earlier one proposed."""
     hands_on: ClassVar[bool] = False
     """Whether the first leader of the next height is the only one to get the votes of a height's round 0."""
 
@@ -47,6 +50,19 @@ class Machine(ABC):
     @abstractmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
         """All votes that a node can cast for a value in one round: what an equivocator sends at once."""
+
+    @classmethod
+    def proposes_anew(cls, message: ValueMessage, value: Value) -> ValueMessage:
+        """What a lying leader says that proposes another value in place of the one which it has to carry over."""
+        return replace(message, value=value)
+
+    @classmethod
+    def vouches(cls, message: Message) -> tuple[int, Value] | None:
+        """Height and value that the sender of a message says to be decided, or helps to decide; None for all others."""
+        if not isinstance(message, cls.ballots[-1]):
+            return None
+        value: Value | None = getattr(message, "value", None)
+        return None if value is None else (message.height, value)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -147,6 +147,11 @@ class Pbft(Replica):
         """All votes for a value (see `Replica.support`)."""
         return Prepare(height, round_, node, value), Commit(height, round_, node, value)
 
+    @classmethod
+    def vouches(cls, message: Message) -> tuple[int, Value] | None:
+        """A checkpoint vouches for the last block that it knows (see `Machine.vouches`)."""
+        return message.state[:2] if isinstance(message, Checkpoint) else super().vouches(message)
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.prepares: dict[int, Votes] = {}

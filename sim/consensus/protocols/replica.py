@@ -229,7 +229,7 @@ class Replica(Machine):
 
     def _own_value(self) -> Value:
         result = self.results[0] if self.setting.proposes and self.results else None
-        return Value(self.node, self.round, 0, result)
+        return Value(self.node, self.round, self.setting.variant, result)
 
     def _endorses(self, value: Value) -> bool:
         """Whether own results allow a vote for a value."""

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(
-    path: str | PathLike[str] | IO[str] | None, scenario: Scenario, height: int | None = None
+    path: str | PathLike[str] | IO[str] | None, scenario: Scenario, height: int | None = None, **more: int
 ) -> Iterator[Trace | None]:
-    """Open a trace for writing, of all heights or of one; with None as path there is none.
+    """Open a trace for writing (see `Trace`); with None as path there is none.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def opened(
         yield None
         return
     with writing(path) as stream:
-        yield Trace(stream, scenario, height)
+        yield Trace(stream, scenario, height, **more)
 
 
 class Trace:
@@ -55,11 +55,13 @@ class Trace:
         What is run.
     height
         Write what happens at this height only, and to nodes as such; None: at all heights.
+    more
+        What the first line tells besides.
     """
 
-    def __init__(self, stream: IO[str], scenario: Scenario, height: int | None = None) -> None:
+    def __init__(self, stream: IO[str], scenario: Scenario, height: int | None = None, **more: int) -> None:
         self._stream, self._height = stream, height
-        write_header(stream, scenario, "events", **({} if height is None else {"block": height}))
+        write_header(stream, scenario, "events", **({} if height is None else {"block": height}), **more)
 
     def _line(self, **fields: Any) -> None:
         if self._height in {None, fields.get("height", self._height)} or fields["event"] == "stall":
