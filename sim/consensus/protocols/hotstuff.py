@@ -41,6 +41,7 @@ from sim.consensus.protocols.effects import Broadcast, Send, SetTimer, Timer
 from sim.consensus.protocols.hotstuff_chain import Chain, direct
 from sim.consensus.protocols.hotstuff_gaps import Gaps
 from sim.consensus.protocols.hotstuff_messages import GENESIS, Announce, NewView, Proposal, Qc, View, Vote
+from sim.consensus.protocols.hotstuff_patience import Patience
 from sim.consensus.protocols.hotstuff_results import Collecting
 from sim.consensus.protocols.messages import Fetch, Message, Value
 from sim.consensus.protocols.pipelined import DEPTH, WINDOW, Pending
@@ -51,10 +52,6 @@ from sim.consensus.protocols.votes import Votes
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-_DOUBLINGS_MAX = 4
-_CALL_AFTER = 2  # views in a row that have failed, after which new-views go to all
-_PATIENCE = 8  # views that have failed since the last commit for each time that timers grow by their first length
-_HOPELESS = 128  # views that have failed since the last commit, after which certified blocks are given up too
 _REPEAT_PART = 3  # of a view's timer, after which what was said in it is said again
 _GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
 _WORKING = ("waiting", "supported", "diverged")
@@ -88,7 +85,7 @@ class HotStuff(Collecting):
         self.chain = Chain(self._awaits)
         self.voted: View = (0, 0)
         self._started = self._telling = False
-        self._failures = self._fruitless = 0
+        self._patience = Patience(setting.timeouts.view)
         self._uttered: list[Broadcast | Send] = []
         self._proposed: dict[View, dict[int, Proposal]] = defaultdict(dict)
         self._votes: dict[View, Votes] = defaultdict(lambda: Votes(self.power))
@@ -143,10 +140,9 @@ class HotStuff(Collecting):
 
     def _start_timer(self) -> None:
         height, round_ = self.view
-        growth = max(2 ** min(self._failures, _DOUBLINGS_MAX), 1 + self._fruitless // _PATIENCE)
-        seconds = self.setting.timeouts.view * growth
+        seconds = self._patience.seconds
         self._out.append(SetTimer(Timer("view", height, round_), seconds))
-        if self._fruitless >= _PATIENCE:
+        if self._patience.repeats:
             self._out.append(SetTimer(Timer("repeat", height, round_), seconds / _REPEAT_PART))
 
     def _rearm(self) -> None:
@@ -165,17 +161,16 @@ class HotStuff(Collecting):
         if timer.kind == "repeat":
             self._out += [effect._replace(copy=1) for effect in self._uttered]
         else:
-            self._failures += 1
-            self._fruitless += 1
+            self._patience.failed()
             following = (height, round_ + 1) if round_ + 1 < self.setting.rounds else (height + 1, 0)
             self._go(following, leaving=True, telling=True)
-            if self._fruitless >= _HOPELESS:
+            if self._patience.gives_up:
                 for passed in range(self.open, self.view[0]):
                     self._leave(passed, 0)
 
     def _tell(self, message: NewView, leader: int) -> None:
         """Bring a new-view to the leader of that view; to all if things go badly."""
-        if self._failures >= _CALL_AFTER:
+        if self._patience.calls:
             self._uttered.append(Broadcast(message))
             self._broadcast(message)
         else:
@@ -351,7 +346,7 @@ class HotStuff(Collecting):
         if view in chain.known or height < self.open - WINDOW or not self._valid(certificate):
             return
         if view > chain.high.view:
-            self._failures = 0
+            self._patience.certified()
         self._gaps.filled(view)
         below = certificate.value.parent
         if below is not None and below not in chain.known and below[0] >= self.open and self._at(below[0]).leaders:
@@ -367,7 +362,7 @@ class HotStuff(Collecting):
 
     def _commit(self, blocks: list[Qc], carrier: int) -> None:
         if blocks:
-            self._fruitless = 0
+            self._patience.committed()
         for block in reversed(blocks):
             self._collectors[block.height] = self._collector(block, carrier)
         for block in blocks:
