@@ -8,7 +8,7 @@ not built in, so that an installed plug-in costs nothing until it is used, and c
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -111,11 +111,11 @@ class Registry:
             raise _wrong(value, (self.key, _mistake(message))) from None
         return chosen.model_validate(value)
 
-    def validate_name(self, value: Any, also: Sequence[str] = ()) -> str:
-        """Validate a name that stands by itself; `also` has names that may be said without a class behind them."""
-        if isinstance(value, str) and (value in self.builtin or value in also or value in self._outside()):
+    def validate_name(self, value: Any) -> str:
+        """Validate a name that stands by itself."""
+        if isinstance(value, str) and (value in self.builtin or value in self._outside()):
             return value
-        known = [*dict.fromkeys([*self.builtin, *also, *self.names()])]
+        known = self.names()
         hint = did_you_mean(value, known) if isinstance(value, str) else ""
         message = f"must be one of {', '.join(known)}" + (f"; {hint}" if hint.startswith("did") else "")
         raise PydanticCustomError("mistake", "{text}", {"text": message})

@@ -23,7 +23,7 @@ from sim.consensus.timeouts import Timeouts
 
 
 def _protocol(value: Any) -> str:
-    return PROTOCOLS.validate_name(value, also=("hotstuff", "icc"))
+    return PROTOCOLS.validate_name(value)
 
 
 class Consensus(FrozenModel):

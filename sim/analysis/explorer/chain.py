@@ -15,7 +15,7 @@ from sim.engines.events.world import CHECKPOINT_INTERVAL
 if TYPE_CHECKING:
     from sim.consensus.attackers import Answers
     from sim.consensus.faults import Behaviour
-    from sim.consensus.protocols.replica import Replica
+    from sim.consensus.protocols.machine import Machine
     from sim.scenario.schema import Scenario
 
 NODES_MAX = 40
@@ -51,7 +51,7 @@ class Chain(NamedTuple):
         Whether machines tell of every phase that they enter.
     """
 
-    machine: type[Replica]
+    machine: type[Machine]
     power: tuple[int, ...]
     quorum: int
     faults: int
@@ -75,7 +75,7 @@ class Chain(NamedTuple):
         """Whether honest nodes may compute different results."""
         return bool(self.deviating) or (self.recorded is not None and len(self.recorded.power) > 1)
 
-    def replica(self, node: int, variant: int = 0) -> Replica:
+    def replica(self, node: int, variant: int = 0) -> Machine:
         """Make a node's machine; twins differ in which block they propose."""
         return self.machine(
             Setting(

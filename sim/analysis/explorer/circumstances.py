@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sim.consensus.attackers import Answers
 
 _HEIGHTS_MAX = 3
-_PIPELINED_HEIGHTS = 2  # more of them where heights overlap
+_IDLE_HEIGHTS = 5
 
 
 class Circumstances(NamedTuple):
@@ -30,6 +30,8 @@ class Circumstances(NamedTuple):
         Whether a twin that leads proposes a block of its own even where it has to carry one over.
     supports
         Whether a twin casts all votes for every value that it hears of.
+    idle
+        Heights at the end that carry nothing, and let those before them be decided where heights overlap.
     """
 
     leaders: tuple[tuple[int, ...], ...]
@@ -37,20 +39,22 @@ class Circumstances(NamedTuple):
     twins: bool
     usurps: bool
     supports: bool
+    idle: int = 0
 
     @property
     def heights(self) -> int:
         """Heights that are run; later ones are not begun."""
-        return len(self.leaders)
+        return len(self.leaders) - self.idle
 
     @classmethod
     def drawn(cls, chain: Chain, draws: Draws) -> Circumstances:
         """Draw them: Byzantine replicas lead more often than their share, and answers are split more often than not."""
-        heights = range(1 + draws.below(_HEIGHTS_MAX))
-        leaders = tuple(_leaders(chain, draws) for _ in heights)
-        answers = tuple(_answers(chain, draws) for _ in heights)
+        heights = 1 + draws.below(_HEIGHTS_MAX)
+        idle = _IDLE_HEIGHTS if chain.machine.pipelined else 0
+        leaders = tuple(_leaders(chain, draws) for _ in range(heights + idle))
+        answers = tuple(_answers(chain, draws) for _ in range(heights)) + (_unanimous(chain),) * idle
         twins = draws.chance(0.8)
-        return cls(leaders, answers, twins, draws.chance(0.5), draws.chance(0.3))
+        return cls(leaders, answers, twins, draws.chance(0.5), draws.chance(0.3), idle)
 
 
 def _leaders(chain: Chain, draws: Draws) -> tuple[int, ...]:
@@ -60,6 +64,10 @@ def _leaders(chain: Chain, draws: Draws) -> tuple[int, ...]:
         if draws.chance(0.5):
             order[0], order[-1] = order[-1], order[0]
     return tuple(order[: chain.rounds])
+
+
+def _unanimous(chain: Chain) -> Answers:
+    return answers_from([None if node in chain.byzantine else 0 for node in range(len(chain.power))], chain.power)
 
 
 def _answers(chain: Chain, draws: Draws) -> Answers:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from sim.analysis.explorer.chain import Chain
     from sim.analysis.explorer.circumstances import Circumstances
+    from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message
-    from sim.consensus.protocols.replica import Replica
 
 _TWINS = 2
 
@@ -56,7 +56,7 @@ class Actor(NamedTuple):
 
     number: int
     node: int
-    machine: Replica
+    machine: Machine
     liar: Attacker | Twin | None
 
     @property
@@ -111,7 +111,7 @@ class Driver:
         self._peers = [[other.number for other in self.actors if other.node != actor.node] for actor in self.actors]
         self.fresh: list[Deliver | Finish] = []
         """What has become possible in the last steps, for whoever chooses the next one; to be taken away."""
-        self.timers: dict[tuple[int, str], tuple[float, Timer]] = {}
+        self.timers: dict[tuple[int, str, int], tuple[float, Timer]] = {}
         self.reached = [1 for _ in self.actors]
         self.now = 0.0
         self._letters: set[Deliver] = set()
@@ -146,11 +146,11 @@ class Driver:
         match step:
             case Deliver():
                 return self._deliver(step)
-            case Expire(number, timer):
-                due, pending = self.timers.get((number, timer.kind), (0.0, None))
+            case Expire(number, timer, lane):
+                due, pending = self.timers.get((number, timer.kind, lane), (0.0, None))
                 if pending != timer:
                     return False
-                del self.timers[number, timer.kind]
+                del self.timers[number, timer.kind, lane]
                 self.now = max(self.now, due)
                 self._carry_out(number, self.actors[number].machine.expire(timer))
             case Finish(number, height):
@@ -207,8 +207,8 @@ class Driver:
                 self._send(actor, self._peers[number], message)
             case Send(receivers, message):
                 self._send(actor, [one for node in receivers for one in self._of[node]], message)
-            case SetTimer(timer, seconds):
-                self.timers[number, timer.kind] = (self.now + seconds, timer)
+            case SetTimer(timer, seconds, lane):
+                self.timers[number, timer.kind, lane] = (self.now + seconds, timer)
             case Execute(height):
                 finish = Finish(number, height)
                 self._executing.add(finish)
@@ -247,8 +247,10 @@ class Driver:
         self.fresh += letters
 
     def _enter(self, actor: Actor, height: int) -> None:
-        if actor.machine.height < height <= self.heights:
-            self._carry_out(actor.number, actor.machine.enter(height, self._circumstances.leaders[height - 1]))
+        leaders = self._circumstances.leaders
+        if actor.machine.height < height <= len(leaders):
+            successor = leaders[height % len(leaders)][0]
+            self._carry_out(actor.number, actor.machine.enter(height, leaders[height - 1], successor))
 
     def _close_if_hopeless(self, height: int) -> None:
         """Close a height that all honest machines have left and none has decided, as the events engine does."""

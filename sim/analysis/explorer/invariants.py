@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import fields
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from sim.base.text import printable
-from sim.consensus.protocols.messages import Certificate, ResultVote, Value
+from sim.consensus.protocols.messages import ResultVote, Value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -59,10 +58,10 @@ class Invariants:
         self._cast: dict[tuple[type[Message], int, int, int], object] = {}
         self._ballots: dict[tuple[int, int, Value], set[int]] = defaultdict(set)
         self._backing: dict[tuple[int, Hashable], set[int]] = defaultdict(set)
+        self._finals: dict[int, set[int]] = defaultdict(set)
         self._proposed: set[tuple[int, Value, int]] = set()
         self._decisions: dict[int, tuple[Actor, Value]] = {}
         self._results: dict[int, tuple[Actor, int]] = {}
-        self._proofs: dict[type[Message], list[str]] = {}
 
     def sent(self, actor: Actor, message: Message, receivers: Sequence[int]) -> None:
         """Take note of votes and proposals, and check those of honest machines."""
@@ -76,14 +75,16 @@ class Invariants:
             self._vote(actor, message, value)
             if value is not None:
                 self._ballots[message.height, message.round, value].add(message.sender)
-        elif isinstance(message, self._kinds.proposals):
-            self._ballots[message.height, message.round, message.value].add(message.sender)
-            self._proposed.add((message.height, message.value, message.sender))
+            if kind is self._kinds.ballots[-1]:
+                self._finals[message.height].add(message.sender)
+        proposal = getattr(message, "proposal", message)  # others may pass on what its leader has signed
+        if isinstance(proposal, self._kinds.proposals):
+            self._ballots[proposal.height, proposal.round, proposal.value].add(proposal.sender)
+            self._proposed.add((proposal.height, proposal.value, proposal.sender))
         vouched = self._kinds.vouches(message)
         if vouched is not None:
             self._backing[vouched].add(message.sender)
-        if actor.honest:
-            self._check_proofs(actor, message)
+        self._check_proofs(actor, message)
 
     def decided(self, actor: Actor, effect: Decide, step: Step | None) -> None:
         """Check a decision of an honest machine."""
@@ -94,11 +95,25 @@ class Invariants:
             self._violated(
                 "agreement", height, f"{other.label} decided {told(decided)}, {actor.label} decided {told(value)}"
             )
+        self._check_chain(actor, height, value)
         if (height, value, value.proposer) not in self._proposed or not self._led(height, value):
             self._violated("validity", height, f"{actor.label} decided {told(value)}, which no leader proposed")
         elif self._chain.proposes and not self._computed(height, value.result):
             self._violated("validity", height, f"{actor.label} decided a result that no honest node computed")
         self._check_backing(actor, height, value, f"decided {told(value)}")
+
+    def _check_chain(self, actor: Actor, height: int, value: Value) -> None:
+        """Check that blocks which name their parents make one chain: none is decided beside it."""
+        for above, (_, block) in self._decisions.items():
+            if block.parent is None:
+                continue
+            below, round_ = block.parent
+            for beside, (other, decided) in self._decisions.items():
+                if below < beside < above or (beside == below and decided.round != round_):
+                    text = f"{told(decided)} of height {beside}, by {other.label}, is not on the chain of {told(block)}"
+                    self._violated(
+                        "agreement", height, f"{text} of height {above} ({actor.label} decided {told(value)})"
+                    )
 
     def certified(self, actor: Actor, effect: Certify) -> None:
         """Check a certified result of an honest machine."""
@@ -142,26 +157,32 @@ class Invariants:
         return result is not None and bool(self._circumstances.answers[height - 1].holders(result)) and result >= 0
 
     def _check_backing(self, actor: Actor, height: int, what: Hashable, text: str) -> None:
-        voters = self._backing[height, what]
+        voters = set(self._backing[height, what])
+        if self._kinds.collected:
+            voters.add(actor.node)  # it may have collected the votes, and nobody sees that it votes itself
         if self._power(voters) < self._chain.quorum:
             text = f"{actor.label} {text}, for which only {_names(voters)} ever voted"
             self._violated("certificates", height, text)
 
     def _check_proofs(self, actor: Actor, message: Message) -> None:
         """Check the certificates that a message shows."""
-        kind = type(message)
-        if kind not in self._proofs:
-            self._proofs[kind] = [one.name for one in fields(message) if "Certificate" in str(one.type)]
-        for name in self._proofs[kind]:
-            shown = getattr(message, name)
-            if not isinstance(shown, Certificate):
+        for height, shown in self._kinds.shows(message):
+            voted = self._ballots[height, shown.round, shown.value]
+            if message.sender in shown.voters:
+                voted.add(message.sender)  # it says so itself
+                self._backing[height, shown.value].add(message.sender)
+            if not actor.honest:
                 continue
-            invented = set(shown.voters) - self._ballots[message.height, shown.round, shown.value]
+            invented = set(shown.voters) - voted - self._finalizers(height)
             if invented or self._power(set(shown.voters)) < self._chain.quorum:
                 text = f"{actor.label} shows {_names(shown.voters)} as voters for {told(shown.value)}"
-                self._violated(
-                    "certificates", message.height, f"{text}, of which {_names(invented)} never voted for it"
-                )
+                self._violated("certificates", height, f"{text}, of which {_names(invented)} never voted for it")
+
+    def _finalizers(self, height: int) -> set[int]:
+        """Who has cast a final vote at a height or above it, where such votes are for all blocks below, too."""
+        if not self._kinds.pipelined:
+            return set()
+        return {voter for at, voters in self._finals.items() if at >= height for voter in voters}
 
     def _power(self, voters: Iterable[int]) -> int:
         return sum(self._chain.power[voter] for voter in voters)

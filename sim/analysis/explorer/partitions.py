@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from sim.consensus.protocols.messages import Decision
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sim.analysis.explorer.draws import Draws
     from sim.analysis.explorer.driver import Driver
     from sim.analysis.explorer.steps import Deliver
@@ -110,3 +114,60 @@ class LoneDecision:
 
     def _involves_few(self, letter: Deliver) -> bool:
         return letter.receiver in self._few or letter.sender in self._few
+
+
+class TwoCertificates:
+    """In one height the first leader's block comes late, and votes come later, to two sides; then one decides alone.
+
+    So replicas vote for the blocks of several leaders of that height, as they may where final votes are apart. One
+    side, which with the Byzantine nodes is just a quorum, hears of the votes for the first leader's block, the other
+    side of all others; and final votes reach one machine of the first side, and nobody else. What builds on the first
+    leader's block is lost.
+
+    Parameters
+    ----------
+    driver, draws
+        The machines, and chance.
+    """
+
+    def __init__(self, driver: Driver, draws: Draws) -> None:
+        machine, chain = driver.chain.machine, driver.chain
+        self._machine, self._final, self._votes = machine, machine.ballots[-1], machine.ballots[:-1]
+        self._height = 1 + draws.below(driver.heights)
+        order = draws.shuffled(driver.honest)
+        self._alone = order[0]
+        power = sum(chain.power[node] for node in chain.byzantine)
+        self._first: set[int] = set()
+        for number in order:
+            if power < chain.quorum:
+                self._first.add(number)
+                power += chain.power[driver.actors[number].node]
+        self._twins = {actor.number: actor.machine.setting.variant for actor in driver.actors if not actor.honest}
+
+    def passes(self, letter: Deliver) -> bool:
+        """Whether a letter gets through at the time when it is sent."""
+        message = letter.message
+        if message.height != self._height:
+            return not any(height == self._height and not shown.round for height, shown in self._machine.shows(message))
+        if isinstance(message, (self._final, Decision)):
+            return isinstance(message, self._final) and letter.receiver == self._alone
+        if isinstance(message, self._machine.proposals):
+            return bool(message.round)
+        return not self._proves(letter)
+
+    def keeps(self, letter: Deliver) -> bool:
+        """Whether one that does not get through arrives later."""
+        if self._proves(letter):
+            first = letter.receiver in self._first or self._twins.get(letter.receiver) == 0
+            return first == (letter.message.round == 0)
+        return letter.message.height == self._height and not isinstance(letter.message, (self._final, Decision))
+
+    def first(self, held: Sequence[Deliver]) -> list[Deliver]:
+        """Which of the letters that were kept arrive first: blocks, then all others."""
+        return [letter for letter in held if isinstance(letter.message, self._machine.proposals)] or list(held)
+
+    def _proves(self, letter: Deliver) -> bool:
+        """Whether it is a vote of that height, or has a certificate of it."""
+        message = letter.message
+        shown = self._machine.shows(message)
+        return isinstance(message, self._votes) or any(height == self._height for height, _ in shown)

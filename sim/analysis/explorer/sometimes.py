@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from sim.analysis.explorer.steps import Deliver
 from sim.consensus.protocols.messages import Decision, ValueMessage
+from sim.consensus.protocols.pipelined import Pipelined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,9 @@ Event = Literal[
     "adopted by proof",
     "equivocation",
     "split answers",
+    "three in flight",
+    "two certified",
+    "decided together",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
 MEANING: dict[Event, str] = {
@@ -38,6 +42,9 @@ MEANING: dict[Event, str] = {
     "adopted by proof": "a replica that was behind took a decision over from another's proof",
     "equivocation": "a Byzantine leader showed two blocks in one round",
     "split answers": "a block was decided of which honest nodes computed different results",
+    "three in flight": "an honest replica worked on a height while two below were open",
+    "two certified": "two blocks of one height had certificates",
+    "decided together": "an honest replica decided blocks of several heights at once",
 }
 
 
@@ -50,9 +57,12 @@ def applicable(chain: Chain) -> list[Event]:
         "second leader decided": rounds,
         "carried over": rounds and chain.machine.carries_over,
         "carried and decided": rounds and chain.machine.carries_over,
-        "adopted by proof": True,
+        "adopted by proof": Decision in chain.replica(0).messages,
         "equivocation": bool(chain.byzantine),
         "split answers": chain.contested,
+        "three in flight": chain.machine.pipelined,
+        "two certified": chain.machine.pipelined and rounds,
+        "decided together": chain.machine.pipelined,
     }
     return [event for event in EVENTS if possible[event]]
 
@@ -71,6 +81,8 @@ class Sometimes:
         self._votes = chain.machine.ballots + chain.machine.proposals
         self.seen: set[Event] = set()
         self._shown: dict[tuple[int, int, int], set[Value]] = defaultdict(set)
+        self._certified: dict[int, set[Value]] = defaultdict(set)
+        self._last: tuple[int, int] | None = None
 
     def sent(self, actor: Actor, message: Message, receivers: Sequence[int]) -> None:
         """Look at votes and proposals."""
@@ -79,8 +91,20 @@ class Sometimes:
             self._proposed(actor, message)
         if not actor.honest:
             return
+        machine = actor.machine
+        if isinstance(machine, Pipelined):
+            self._overlaps(machine, message)
         if message.round and isinstance(message, self._votes):
             self.seen.add("round change")
+
+    def _overlaps(self, machine: Pipelined, message: Message) -> None:
+        """Look at what only happens where heights overlap."""
+        if isinstance(message, self._votes) and machine.open + 2 <= message.height:
+            self.seen.add("three in flight")
+        for height, shown in machine.shows(message):
+            self._certified[height].add(shown.value)
+            if len(self._certified[height]) > 1:
+                self.seen.add("two certified")
 
     def _proposed(self, actor: Actor, message: ValueMessage) -> None:
         if actor.honest:
@@ -94,8 +118,11 @@ class Sometimes:
 
     def decided(self, actor: Actor, effect: Decide, step: Step | None) -> None:
         """Look at decisions."""
-        del actor
         self.seen.add("decided")
+        now = (actor.number, id(step))
+        if self._last == now and actor.machine.pipelined:
+            self.seen.add("decided together")
+        self._last = now
         if effect.value.round:
             self.seen.add("second leader decided")
         if effect.value.round < effect.round:

@@ -21,6 +21,7 @@ class Expire(NamedTuple):
 
     machine: int
     timer: Timer
+    lane: int = 0
 
 
 class Finish(NamedTuple):

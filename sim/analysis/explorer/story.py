@@ -95,7 +95,7 @@ def _told(driver: Driver, step: Step) -> str:
             text = f"{actors[receiver].label} hears {message.name} of {actors[sender].label}"
             carried = _carried(message)
             return f"{text}, height {message.height}, round {message.round}{carried and f': {carried}'}"
-        case Expire(machine, timer):
+        case Expire(machine, timer, _):
             text = f"{actors[machine].label} waits no longer: timer {timer.kind}"
             return f"{text}, height {timer.height}, round {timer.round}"
         case Finish(machine, height):

@@ -68,7 +68,7 @@ class _Teller:
         """Go on to the next step."""
         self._now += 1
         match step:
-            case Expire(machine, timer):
+            case Expire(machine, timer, _):
                 self._trace.timeout(self._now, driver.actors[machine].node, timer)
             case Finish(machine, height):
                 actor = driver.actors[machine]

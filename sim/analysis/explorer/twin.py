@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from sim.analysis.explorer.circumstances import Circumstances
     from sim.consensus.attackers import Answers
+    from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message
-    from sim.consensus.protocols.replica import Replica
 
 
 class Twin:
@@ -33,7 +33,7 @@ class Twin:
         What twins do.
     """
 
-    def __init__(self, machine: Replica, circumstances: Circumstances) -> None:
+    def __init__(self, machine: Machine, circumstances: Circumstances) -> None:
         self.machine, self._circumstances = machine, circumstances
         self._supported: set[tuple[int, int, Value]] = set()
 

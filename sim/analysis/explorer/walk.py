@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sim.analysis.explorer.partitions import LoneDecision, RandomCuts
+from sim.analysis.explorer.partitions import LoneDecision, RandomCuts, TwoCertificates
 from sim.analysis.explorer.steps import Deliver, Expire, Finish, Restart, Step
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ class Walk:
         self._driver, self._draws = driver, draws
         machines = len(driver.actors)
         self._targeted = draws.chance(0.7) if kind == "mixed" else kind == "targeted"
-        cuts = LoneDecision if draws.chance(0.4) else RandomCuts
+        cuts: type[LoneDecision | RandomCuts | TwoCertificates] = LoneDecision if draws.chance(0.4) else RandomCuts
+        if driver.chain.machine.pipelined and len(driver.chain.machine.ballots) > 1 and draws.chance(0.7):
+            cuts = TwoCertificates
         self._partitions = cuts(driver, draws)
         self._loss = draws.choice((0.0, 0.1, 0.3))
         self._expiry = 0.0 if self._targeted else draws.choice((0.0, 0.003, 0.01, 0.05))
@@ -47,11 +49,14 @@ class Walk:
         self._forgets = draws.chance(0.5)
         self._in_order = draws.chance(0.6)
         self._newest_first = draws.chance(0.15)
-        self._steps_left = STEPS_PER_NODE * machines
-        self._heals_at = draws.below(self._steps_left)
-        self._expiries_left = _EXPIRED_PER_MACHINE * machines
+        pipelined = driver.chain.machine.pipelined
+        self._steps_left = STEPS_PER_NODE * machines * (2 if pipelined else 1)
+        late = isinstance(self._partitions, TwoCertificates)
+        self._heals_at = draws.below(self._steps_left // 4 if late else self._steps_left)
+        self._expiries_left = _EXPIRED_PER_MACHINE * machines * (2 if pipelined else 1)
+        self._patience = 0.4 / machines if late else 0.2  # a late block arrives when the next leader has had time
         self._ready: list[Deliver | Finish] = []
-        self._held: list[Deliver | Finish] = []
+        self._held: list[Deliver] = []
 
     def next(self) -> Step | None:
         """Choose the next step; None at the end of the schedule."""
@@ -66,7 +71,7 @@ class Walk:
             return Restart(draws.choice(driver.honest))
         if self._expiry and draws.chance(self._expiry) and driver.timers:
             return self._expired()
-        if not self._ready and self._held and draws.chance(0.2):
+        if not self._ready and self._held and draws.chance(self._patience):
             self._release()
         if self._ready:
             return self._delivered()
@@ -81,16 +86,28 @@ class Walk:
         for step in self._driver.fresh:
             if isinstance(step, Finish) or self._healed or self._passes(step):
                 self._ready.append(step)
-            elif not self._forgets:
+            elif self._keeps(step):
                 self._held.append(step)
         self._driver.fresh.clear()
 
     def _passes(self, letter: Deliver) -> bool:
         return self._partitions.passes(letter) if self._targeted else not self._draws.chance(self._loss)
 
+    def _keeps(self, letter: Deliver) -> bool:
+        """Whether a letter that does not get through arrives later."""
+        if self._targeted and isinstance(self._partitions, TwoCertificates):
+            return self._partitions.keeps(letter)
+        return not self._forgets
+
     def _release(self) -> None:
-        self._ready += self._held
-        self._held.clear()
+        """Let letters arrive that were kept."""
+        now = self._held
+        self._patience = max(self._patience, 0.2)
+        if self._targeted and isinstance(self._partitions, TwoCertificates) and not self._healed:
+            now = self._partitions.first(self._held)
+        kept = set(now)
+        self._held = [letter for letter in self._held if letter not in kept]
+        self._ready += now
 
     def _delivered(self) -> Step:
         if self._newest_first:
@@ -108,4 +125,4 @@ class Walk:
         timers = self._driver.timers
         next_due = min(timers, key=lambda one: (timers[one][0], one))
         key = next_due if self._in_order else self._draws.choice(list(timers))
-        return Expire(key[0], timers[key][1])
+        return Expire(key[0], timers[key][1], key[2])

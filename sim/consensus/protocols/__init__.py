@@ -20,6 +20,6 @@ PROTOCOLS = Registry(
     },
     group="sim.protocols",
     default="pbft",
-    base="sim.consensus.protocols.replica:Replica",
+    base="sim.consensus.protocols.machine:Machine",
 )
 """The protocols that can be run message by message."""

@@ -40,17 +40,26 @@ from typing import TYPE_CHECKING, Any
 from sim.consensus.protocols.effects import Broadcast, Send, SetTimer, Timer
 from sim.consensus.protocols.hotstuff_chain import Chain, direct
 from sim.consensus.protocols.hotstuff_gaps import Gaps
-from sim.consensus.protocols.hotstuff_messages import GENESIS, Announce, NewView, Proposal, Qc, View, Vote
+from sim.consensus.protocols.hotstuff_messages import (
+    GENESIS,
+    Announce,
+    Certification,
+    NewView,
+    Proposal,
+    Qc,
+    View,
+    Vote,
+)
 from sim.consensus.protocols.hotstuff_patience import Patience
 from sim.consensus.protocols.hotstuff_results import Collecting
-from sim.consensus.protocols.messages import Fetch, Message, Value
+from sim.consensus.protocols.messages import Certificate, Fetch, Message, Value
 from sim.consensus.protocols.pipelined import DEPTH, WINDOW, Pending
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
 from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Hashable, Iterator, MutableMapping
 
 _REPEAT_PART = 3  # of a view's timer, after which what was said in it is said again
 _GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
@@ -70,7 +79,7 @@ class HotStuff(Collecting):
         *RESULT_TRANSITIONS,
     )
     timeouts = ("view",)
-    hands_on = True
+    carries_over, collected = False, True
     proposals = (Proposal,)
     ballots = (Vote,)
 
@@ -78,6 +87,22 @@ class HotStuff(Collecting):
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
         """All votes for a value (see `Machine.support`)."""
         return (Vote(height, round_, node, value),)
+
+    @classmethod
+    def vouches(cls, message: Message) -> tuple[int, Hashable] | None:
+        """Who shows results has cast one of the votes (see `Machine.vouches`)."""
+        if isinstance(message, Certification):
+            cast = dict(message.votes)
+            return (message.height, cast[message.sender]) if message.sender in cast else None
+        return super().vouches(message)
+
+    @classmethod
+    def shows(cls, message: Message) -> Iterator[tuple[int, Certificate]]:
+        """Certificates that a message carries (see `Machine.shows`)."""
+        for name in ("justify", "high", "certificate"):
+            shown = getattr(message, name, GENESIS)
+            if shown != GENESIS:
+                yield shown.height, Certificate(shown.round, shown.value, shown.voters)
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -244,7 +269,7 @@ class HotStuff(Collecting):
             self._execute(pending)
             return
         result = pending.results[0] if self.setting.proposes and pending.results else None
-        value = Value(self.node, round_, 0, result, self.chain.high.view)
+        value = Value(self.node, round_, self.setting.variant, result, self.chain.high.view)
         proposal = Proposal(height, round_, self.node, value, self.chain.high, proof)
         self._uttered.append(Broadcast(proposal))
         self._broadcast(proposal)

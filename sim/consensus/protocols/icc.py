@@ -49,7 +49,7 @@ from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Iterator
 
 REPEATS_MAX = 8
 """How often a replica asks for the beacon before it counts as having left."""
@@ -74,11 +74,28 @@ class Icc(IccChain):
     timeouts = ("rank", "notary")
     proposals = (Proposal,)
     ballots = (NotarizationShare, FinalizationShare)
+    carries_over = False
 
     @classmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
         """All votes for a value (see `Machine.support`)."""
         return NotarizationShare(height, round_, node, value), FinalizationShare(height, round_, node, value)
+
+    @classmethod
+    def vouches(cls, message: Message) -> tuple[int, Hashable] | None:
+        """Any share for a block: those of its descendants may have made it final (see `Machine.vouches`)."""
+        return (message.height, message.value) if isinstance(message, cls.ballots) else None
+
+    @classmethod
+    def shows(cls, message: Message) -> Iterator[tuple[int, Certificate]]:
+        """Certificates that a message carries (see `Machine.shows`)."""
+        proposal = message.proposal if isinstance(message, Echo) else message
+        if isinstance(proposal, Proposal) and proposal.parent is not None:
+            yield proposal.parent
+        if isinstance(message, Echo) and message.notarization is not None:
+            yield message.height, message.notarization
+        if isinstance(message, Notarization):
+            yield message.height, message.certificate
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -252,7 +269,7 @@ class Icc(IccChain):
         height = self._tip_below(at.height)
         parent = Parent(height, self._tips[height]) if height else None
         result = at.results[0] if self.setting.proposes and at.results else None
-        value = Value(self.node, rank, 0, result, _name(parent))
+        value = Value(self.node, rank, self.setting.variant, result, _name(parent))
         self._say(at, Proposal(at.height, rank, self.node, value, parent))
 
     def _on_proposal(self, message: Proposal) -> None:

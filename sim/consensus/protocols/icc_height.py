@@ -89,7 +89,6 @@ class IccHeight(Pending):
         return next((proof for value, proof in self.notarized.items() if self.block(value) is not None), None)
 
     def named(self, rank: int) -> Value | None:
-        """The block of a rank that its children can mean: the notarized one, or the only one."""
+        """The block of a rank that its children can mean: the notarized one, whatever else its maker has shown."""
         proven = [value for value in self.notarized if value.round == rank]
-        known = proven or list(self.blocks[rank])
-        return known[0] if len(known) == 1 else None
+        return proven[0] if len(proven) == 1 else None

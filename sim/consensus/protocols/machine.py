@@ -6,15 +6,15 @@ There are two kinds. A `Replica` works on one height at a time; a `Pipelined` on
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from sim.consensus.protocols.effects import Broadcast, Effect
-from sim.consensus.protocols.messages import Message, Value, ValueMessage
+from sim.consensus.protocols.messages import Certificate, Message, Value, ValueMessage
 from sim.consensus.protocols.setting import Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from sim.consensus.protocols.effects import Timer
     from sim.consensus.protocols.transitions import Transition
@@ -43,8 +43,8 @@ class Machine(ABC):
     """Whether it begins heights before those below are closed, and needs some after the last block to close that."""
     carries_over: ClassVar[bool] = True
     """Whether a later leader of a height may have to propose a value again that an earlier one proposed."""
-    hands_on: ClassVar[bool] = False
-    """Whether the first leader of the next height is the only one to get the votes of a height's round 0."""
+    collected: ClassVar[bool] = False
+    """Whether votes go to one collector, which may be their sender: those of round 0 to the next height's leader."""
 
     @classmethod
     @abstractmethod
@@ -57,12 +57,20 @@ class Machine(ABC):
         return replace(message, value=value)
 
     @classmethod
-    def vouches(cls, message: Message) -> tuple[int, Value] | None:
-        """Height and value that the sender of a message says to be decided, or helps to decide; None for all others."""
+    def vouches(cls, message: Message) -> tuple[int, Hashable] | None:
+        """Height and value, or result, that a message's sender says to be decided, or helps to decide; else None."""
         if not isinstance(message, cls.ballots[-1]):
             return None
         value: Value | None = getattr(message, "value", None)
         return None if value is None else (message.height, value)
+
+    @classmethod
+    def shows(cls, message: Message) -> Iterator[tuple[int, Certificate]]:
+        """Certificates that a message carries, with their heights."""
+        for field in fields(message):
+            shown = getattr(message, field.name)
+            if isinstance(shown, Certificate):
+                yield message.height, shown
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -246,7 +246,7 @@ class World:
         block = self.ledger.blocks.get(height)
         if block is None:
             absent = self.course.begins(height) if self.course else frozenset()
-            counter = self._leaders.of(height + 1)[0] if self.nodes[0].machine.hands_on else None
+            counter = self._leaders.of(height + 1)[0] if self.nodes[0].machine.collected else None
             block = Block(height, leaders, self._answered(height, absent), self.clock.now, absent, counter)
             self.ledger.blocks[height] = block
             if self.trace:
