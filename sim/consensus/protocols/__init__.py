@@ -5,7 +5,8 @@ no random numbers and sees no other node: whoever drives it brings the messages 
 same machine runs under the event engine, under a test that delivers messages in any order, and on paper.
 
 What to use when: `pbft` where a stable leader orders blocks and a view change replaces it; `tendermint` where the
-leader rotates and rounds lock values.
+leader rotates and rounds lock values; `hotstuff` where many nodes need messages that grow as n, and can wait for
+three-chains; `icc` where blocks are wanted though leaders fail.
 """
 
 from sim.base.registry import Registry

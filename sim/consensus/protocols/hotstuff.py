@@ -30,6 +30,7 @@ replica whose timer runs out sends its result to all, so that a faulty collector
 Under `propose`, a replica executes before it votes, and votes only for its own result; so a certificate says that q
 results are equal, and a view that fails delays the three-chain of those before it, no more. With one round, one whose
 result differs says so with a new-view at once, and the next leader goes on as soon as no certificate can come.
+A good block then fails if the next leader is faulty, since nobody else has its votes.
 """
 
 from __future__ import annotations
