@@ -149,8 +149,8 @@ def _binomial(number: int, special: int, share: float) -> float:
             "cannot be loaded: ModuleNotFoundError: No module named 'nothing_of_that_name'",
         ),
         ("1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
-        ("Mine = 3", "is no class that derives from sim.consensus.protocols.replica:Replica"),
-        ("class Mine: pass", "is no class that derives from sim.consensus.protocols.replica:Replica"),
+        ("Mine = 3", "is no class that derives from sim.consensus.protocols.machine:Machine"),
+        ("class Mine: pass", "is no class that derives from sim.consensus.protocols.machine:Machine"),
         (
             "from sim.consensus.protocols.replica import Replica as Mine",
             "lacks _begin, _expired, _on_executed, _rearm, ballots, proposals, support, timeouts, transitions",
