@@ -22,6 +22,7 @@ from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
 from sim.cli.replay import replay
+from sim.cli.report import report
 from sim.cli.results import results
 from sim.cli.run import run
 from sim.cli.schema import schema
@@ -51,6 +52,7 @@ for command in (
     sweep,
     results,
     plot,
+    report,
     merge,
     check,
     compare,

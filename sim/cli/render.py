@@ -88,7 +88,7 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console.print(f"[bold]{escape(result.scenario)}[/bold]  {_setting(result, scenario)}", soft_wrap=True)
+    console.print(f"[bold]{escape(result.scenario)}[/bold]  {setting(result, scenario)}", soft_wrap=True)
     rows = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for title, justify in (
         ("outcome", "left"),
@@ -98,24 +98,29 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     ):
         rows.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for name, estimate in result.outcomes.items():
-        rows.add_row(name, _number(estimate.probability), _interval(estimate), _explained(scenario)[name])
+        rows.add_row(name, _number(estimate.probability), _interval(estimate), explained(scenario)[name])
     failure = result.block_failure
     rows.add_section()
     rows.add_row("[bold]block failure[/bold]", _number(failure.probability), _interval(failure), one_in(failure))
-    for title, mean, what in _means(result, scenario):
-        rows.add_row(title, _number(mean.mean), _span(mean, failure), what)
+    for title, mean, what in means(result, scenario):
+        rows.add_row(title, _number(mean.mean), spread(mean, failure), what)
     console.print(rows)
-    for title, text in _lines(result, scenario):
+    for title, text in measures(result, scenario):
         console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
     for sentence in sentences(result, scenario):
         console.print(escape(sentence), soft_wrap=True)
-    how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"
-    console.print(f"[dim]{result.engine} engine ({how}): {escape(result.engine_reason)}.[/dim]", soft_wrap=True)
+    console.print(f"[dim]{escape(answered_by(result))}[/dim]", soft_wrap=True)
     for warning in result.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
 
 
-def _lines(result: Result, scenario: Scenario) -> Iterator[tuple[str, str]]:
+def answered_by(result: Result) -> str:
+    """Which engine answered, how, and why that one."""
+    how = "computed exactly" if result.blocks is None else f"{result.blocks:,} blocks, seed {result.seed}"
+    return f"{result.engine} engine ({how}): {result.engine_reason}."
+
+
+def measures(result: Result, scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Title and text of what there is besides outcomes."""
     if result.timing:
         yield from timing_lines(result.timing, scenario)
@@ -127,7 +132,8 @@ def _lines(result: Result, scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "cost", _cost(scenario.cost)
 
 
-def _means(result: Result, scenario: Scenario) -> Iterator[tuple[str, Mean, str]]:
+def means(result: Result, scenario: Scenario) -> Iterator[tuple[str, Mean, str]]:
+    """Title of each mean, the mean, and what it counts."""
     yield "diverged nodes", result.diverged_per_block, "honest nodes a block"
     if result.dropped_per_block:
         yield "dropped", result.dropped_per_block, f"of {scenario.workload.requests_per_block:,} requests a block"
@@ -136,7 +142,8 @@ def _means(result: Result, scenario: Scenario) -> Iterator[tuple[str, Mean, str]
         yield "attempts", result.attempts_per_block, f"a block, {most} at most"
 
 
-def _explained(scenario: Scenario) -> Mapping[str, str]:
+def explained(scenario: Scenario) -> Mapping[str, str]:
+    """What each outcome means."""
     if not scenario.replicated:
         return _WITH_EXECUTOR
     return _ENDORSED if scenario.consensus.result == "endorse" else _EXPLAINED
@@ -146,7 +153,8 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _setting(result: Result, scenario: Scenario) -> str:
+def setting(result: Result, scenario: Scenario) -> str:
+    """Nodes, quorum and faults, and how results are agreed."""
     votes = scenario.election.votes
     power = "" if votes == result.nodes else f" with {votes:,} votes"
     faults = scenario.election.byzantine
@@ -174,7 +182,8 @@ def _number(probability: float) -> str:
     return f"{probability:.5g}"
 
 
-def _span(mean: Mean, failure: Estimate) -> str:
+def spread(mean: Mean, failure: Estimate) -> str:
+    """Tell the 95 % interval of a mean, or that there is none to tell."""
     return "exact" if failure.count is None else f"{mean.low:.3g} to {mean.high:.3g}"
 
 

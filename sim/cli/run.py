@@ -68,7 +68,7 @@ def run(
         _one(loaded, source, block, format, trace)
         return 0
     try:
-        result = _answered(loaded, source, trace)
+        result = answered(loaded, source, trace)
     except Interrupted as stop:
         _tell_interrupted(stop.result, loaded, format, document.filled)
         raise
@@ -94,7 +94,7 @@ def _one(
         raise located(Problem("run.engine", str(error), loaded.run.engine), *source) from None
 
 
-def _answered(
+def answered(
     loaded: Scenario, source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]], trace: str | None
 ) -> Result:
     """Run it with progress; what is wrong with it is told with its place in the file or the flags."""

@@ -63,25 +63,26 @@ def sweep(
     wanted = work.number()
     source = (scenario, set_ or (), settings(engine=engine, seed=seed))
     points = list(load_grid(*source, **(names or Names()).options()).points())
-    choices = _choices(points, source)
+    choices = chosen(points, source)
     if dry_run:
         from sim.cli.dry import tell
 
         tell(choices, stopping, wanted)
         return 0
-    path = Path(store) if store else _named_after(scenario)
+    path = Path(store) if store else named_after(scenario)
     _check_picture(plot, scenario, path)
-    _run(choices, path, stopping, wanted, work.scheduler)
+    run_kept(choices, path, stopping, wanted, work.scheduler)
     return _show(path, plot, format)
 
 
-def _named_after(scenario: str) -> Path:
+def named_after(scenario: str) -> Path:
+    """Where results go that the user gave no place: said on stderr."""
     path = Path(f"{Path(scenario).stem}.db")
     print(f"results go to {path}", file=sys.stderr)
     return path
 
 
-def _choices(points: list[Point], source: Source) -> list[Choice]:
+def chosen(points: list[Point], source: Source) -> list[Choice]:
     """Choose engines; an engine that cannot answer is told with its place in the file or the flags."""
     from sim.base.errors import EngineError, Problem
     from sim.scenario.load import located
@@ -105,7 +106,18 @@ def _check_picture(plot: str | None, *inputs: str | Path) -> None:
         raise ScenarioError([Problem("", "would overwrite an input", plot, "--plot")])
 
 
-def _run(choices: list[Choice], path: Path, stopping: Stopping, workers: int | None, scheduler: str | None) -> None:
+def run_kept(choices: list[Choice], path: Path, stopping: Stopping, workers: int | None, scheduler: str | None) -> None:
+    """Run points with progress, and keep their results.
+
+    Parameters
+    ----------
+    choices
+        Points, and who answers each.
+    path
+        The store.
+    stopping, workers, scheduler
+        As for `run_points`.
+    """
     from sim.cli.progress import Progress
     from sim.sweeps.sweep import SweepInterrupted, run_points
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x53514F52  # "SQOR"
 SCHEMA_VERSION = 1
 _BUSY_MS = 10_000
+_MAGIC = b"SQLite format 3\x00"
 
 _SCHEMA = f"""
 CREATE TABLE task (
@@ -410,6 +411,15 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in json.loads(text))
 
 
+def is_database(path: Path) -> bool:
+    """Whether a file is an SQLite database, as stores are; false where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except (OSError, ValueError):
+        return False
+
+
 def _is_fresh(path: Path) -> bool:
     try:
         return not path.exists() or (path.is_file() and path.stat().st_size == 0)
@@ -433,7 +443,7 @@ def _check_is_store(path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ScenarioError([Problem("", f"cannot be read: {reason}", where=where)]) from None
-    if header[:16] != b"SQLite format 3\x00" or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if not header.startswith(_MAGIC) or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise ScenarioError([Problem("", "is not a store of results, and is left as it is", where=where)])
     version = int.from_bytes(header[60:64], "big")
     if version > SCHEMA_VERSION:

@@ -1,0 +1,39 @@
+"""A scenario as text: a file that gives the same scenario when it is read."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.scenario.schema import Scenario
+
+
+def as_yaml(scenario: Scenario) -> str:
+    """Write a scenario as YAML 1.2, defaults filled in, without its sweep and without what is not set.
+
+    Parameters
+    ----------
+    scenario
+        A validated scenario.
+
+    Examples
+    --------
+    >>> from sim.scenario.load import load_scenario
+    >>> print(as_yaml(load_scenario("scenarios/ninety_nine_ninety_nine.yaml"))[:52])
+    name: 99.99 %
+    description: ''
+    nodes:
+      gpu:
+        count
+    """
+    from ruamel.yaml import YAML
+
+    plain: dict[str, Any] = scenario.model_dump(mode="json", exclude={"sweep"}, exclude_none=True)
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # the order of the schema
+    writer.width = 110
+    text = io.StringIO()
+    writer.dump(plain, text)
+    return text.getvalue()
