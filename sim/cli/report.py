@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sim.plotting.report import Account, Picture, Subject
-    from sim.scenario.schema import Scenario
     from sim.sweeps.row import Row
 
     Source = tuple[str, Sequence[str], dict[str, tuple[str, Any]]]
@@ -84,7 +83,7 @@ def _check_output(output: str, *inputs: str | None) -> None:
 
 
 def _plotly() -> str:
-    """plotly's script; told before any work is done if it is missing."""
+    """The script of plotly; told before any work is done if it is missing."""
     from sim.base.errors import Problem, ScenarioError
 
     try:
@@ -102,10 +101,11 @@ def _stored(source: str) -> Subject:
     from sim.sweeps.store import Store
 
     with Store(Path(source)) as opened:
-        rows, versions = opened.rows(), sorted(opened.versions())
+        rows = opened.rows()
+        versions = sorted({version for version, _ in opened.made_by()})
     if not rows:
         raise ScenarioError([Problem("", "has no points", where=source)])
-    return _swept(rows, ", ".join(versions), [f"sim report {shlex.quote(source)} -o report.html"])
+    return _swept(rows, ", ".join(versions), [])
 
 
 def _of_scenario(source: Source, store: str | None, names: Names) -> Subject:
@@ -175,7 +175,9 @@ def _account(row: Row) -> Account:
         sentences=sentences(result, scenario),
         measures=list(measures(result, scenario)),
         outcomes={**explained(scenario), "block failure": one_in(failure)},
-        means=[(title, f"{mean.mean:.5g}", spread(mean, failure), what) for title, mean, what in means(result, scenario)],
+        means=[
+            (title, f"{mean.mean:.5g}", spread(mean, failure), what) for title, mean, what in means(result, scenario)
+        ],
         engine=answered_by(result),
     )
 

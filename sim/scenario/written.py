@@ -6,16 +6,20 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sim.scenario.schema import Scenario
 
 
-def as_yaml(scenario: Scenario) -> str:
-    """Write a scenario as YAML 1.2, defaults filled in, without its sweep and without what is not set.
+def as_yaml(scenario: Scenario, sweep: Mapping[str, Any] | None = None) -> str:
+    """Write a scenario as YAML 1.2, defaults filled in, and without what is not set.
 
     Parameters
     ----------
     scenario
-        A validated scenario.
+        A validated scenario; its own sweep is left out.
+    sweep
+        A sweep to write with it.
 
     Examples
     --------
@@ -30,7 +34,9 @@ def as_yaml(scenario: Scenario) -> str:
     from ruamel.yaml import YAML
 
     plain: dict[str, Any] = scenario.model_dump(mode="json", exclude={"sweep"}, exclude_none=True)
-    writer = YAML(typ="safe", pure=True)
+    if sweep:
+        plain["sweep"] = dict(sweep)
+    writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # the order of the schema
     writer.width = 110

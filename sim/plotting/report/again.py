@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.plotting.report.escape import lines, text
+from sim.base.document import parse_document
+from sim.base.errors import ScenarioError
+from sim.plotting.report.escape import lines
 from sim.plotting.report.tables import definitions
+from sim.scenario.grid import Grid
 from sim.scenario.written import as_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sim.engines.result import Result
     from sim.plotting.report.subject import Subject
     from sim.scenario.schema import Scenario
     from sim.sweeps.row import Row
 
-_ROWS_MAX, _FIELDS_MAX, _SEEDS_MAX = 1_000, 12, 10
+_ROWS_MAX, _SEEDS_MAX = 1_000, 10
 
 
 def again(subject: Subject) -> list[str]:
@@ -37,39 +39,57 @@ def again(subject: Subject) -> list[str]:
         (f"scenario id{which}", scenario.scenario_id),
     ]
     commands = "\n".join(subject.commands)
-    one = _one_command(first.result, scenario)
     parts = ["<h2>Make it again</h2>", definitions(known)]
     parts += [f"<pre>{lines(commands)}</pre>"] if commands else []
-    point = "The first point alone" if several else "Without the file"
-    more = _varied(subject.rows) if several else ""
-    graph = "" if not _graph(scenario) else " It needs the graph that it names."
-    parts.append(f"<p>{point}: save what is below as scenario.yaml.{text(graph)}</p><pre>{lines(one)}</pre>")
-    parts += [f"<p>{text(more)}</p>"] if more else []
-    file = as_yaml(scenario)
+    file, command = _file(subject.rows)
+    what = "It gives the first point." if several and command.startswith("sim run") else ""
+    graph = " It needs the graph that it names." if _graph(scenario) else ""
+    lead = "Without the file" if commands else "All that it takes"
+    parts.append(f"<p>{lead}: save what is below as scenario.yaml. {what}{graph}</p><pre>{lines(command)}</pre>")
     parts.append(f'<details><summary>scenario.yaml</summary><pre id="scenario">{lines(file)}</pre></details>')
     return parts
 
 
-def _one_command(result: Result | None, scenario: Scenario) -> str:
-    engine = f" --engine {result.engine}" if result else ""
-    counted = result is not None and result.blocks is not None and not scenario.run.chains
-    blocks = f" --blocks {result.blocks}" if result and counted else ""
-    return f"sim run scenario.yaml{engine}{blocks} --seed {scenario.run.seed}"
+def _file(rows: Sequence[Row]) -> tuple[str, str]:
+    """A scenario file that holds all points where that can be, else the first; and the command line for it."""
+    settled = [_settled(row) for row in rows[:_ROWS_MAX]]
+    if len(rows) > 1:
+        text = as_yaml(settled[0], {"list": _points(settled)})
+        if _gives(text, rows):
+            return text, "sim sweep scenario.yaml --store again.db"
+    return as_yaml(settled[0]), "sim run scenario.yaml"
+
+
+def _settled(row: Row) -> Scenario:
+    """A point's scenario, with as many blocks as were run, and the engine that ran them."""
+    scenario, result = row.scenario, row.result
+    known: dict[str, object] = {"engine": result.engine} if result else {}
+    if result and result.blocks is not None and not scenario.run.chains:
+        known["blocks"] = result.blocks
+    return scenario.model_copy(update={"run": scenario.run.model_copy(update=known)})
+
+
+def _points(scenarios: Sequence[Scenario]) -> list[dict[str, object]]:
+    """What each point sets: the fields in which any of them differ."""
+    plain = [dict(_leaves(each.model_dump(mode="json", exclude={"name"}, exclude_none=True), "")) for each in scenarios]
+    names = dict.fromkeys(path for leaves in plain for path in leaves)
+    varied = [path for path in names if len({repr(leaves.get(path)) for leaves in plain}) > 1]
+    return [{path: leaves.get(path) for path in varied} for leaves in plain]
+
+
+def _gives(text: str, rows: Sequence[Row]) -> bool:
+    """Whether a file gives these points, and no others."""
+    try:
+        points = [point.scenario for point in Grid(parse_document(text, "scenario.yaml")).points()]
+    except ScenarioError:
+        return False
+    return [(each.scenario_id, each.run.seed) for each in points] == [
+        (row.scenario.scenario_id, row.scenario.run.seed) for row in rows
+    ]
 
 
 def _graph(scenario: Scenario) -> bool:
     return scenario.network is not None and scenario.network.topology.kind == "graphml"
-
-
-def _varied(rows: Sequence[Row]) -> str:
-    """Which fields of the scenario the other points change."""
-    plain = [dict(_leaves(row.scenario.model_dump(mode="json", exclude_none=True), "")) for row in rows[:_ROWS_MAX]]
-    names = [path for path in dict.fromkeys(path for leaves in plain for path in leaves) if path != "name"]
-    varied = [path for path in names if len({str(leaves.get(path)) for leaves in plain}) > 1]
-    if not varied:
-        return ""
-    shown = ", ".join(varied[:_FIELDS_MAX]) + (f" and {len(varied) - _FIELDS_MAX:,} more" if len(varied) > _FIELDS_MAX else "")
-    return f"The other points differ in {shown}: add --set PATH=VALUE for each."
 
 
 def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:

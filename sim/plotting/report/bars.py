@@ -50,7 +50,7 @@ def outcomes(result: Result) -> Figure | None:
     caption = "On a logarithmic scale; an outcome that cannot happen is left out."
     if simulated:
         caption = "On a logarithmic scale, with 95 % intervals. Triangles: none was seen; the 95 % bound."
-    x = axis("probability of a block's outcome", type="log", exponentformat="power")
+    x = axis("probability of a block's outcome", type="log", exponentformat="power", dtick=1)
     return Figure("outcomes", "Outcomes", caption, [points], layout(x, axis("", type="category"), **_LOW))
 
 

@@ -12,6 +12,8 @@ from sim.plotting.report.subject import Picture
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.axes import Axes
+
     from sim.engines.timing import Timing
     from sim.scenario.schema import Scenario
 
@@ -39,7 +41,6 @@ def block_chart(scenario: Scenario, timing: Timing, report: Callable[[float], No
     from sim.analysis.height import read_height
     from sim.engines.events.single import run_block
     from sim.plotting.chart import NODES_MAX, chart
-    from sim.plotting.save import save
 
     if scenario.node_count > NODES_MAX:
         message = f"has {scenario.node_count:,} nodes; a chart of messages has at most {NODES_MAX}"
@@ -49,15 +50,19 @@ def block_chart(scenario: Scenario, timing: Timing, report: Callable[[float], No
         trace = Path(folder) / "block.jsonl"
         found = run_block(scenario, height, trace=trace, report=report)
         axes = chart(read_height(trace, height))
-        content, kind = b"", ""
-        for suffix, kind in ((".svg", "image/svg+xml"), (".png", "image/png")):
-            save(axes, Path(folder) / f"chart{suffix}")
-            content = (Path(folder) / f"chart{suffix}").read_bytes()
-            if len(content) <= SVG_BYTES_MAX:
-                break
+        kind, content = "image/svg+xml", _saved(axes, Path(folder) / "chart.svg")
+        if len(content) > SVG_BYTES_MAX:
+            kind, content = "image/png", _saved(axes, Path(folder) / "chart.png")
     cause = f", by {found.cause}" if found.cause else ""
     caption = f"Block {height:,} of {found.blocks:,}: {found.outcome}{cause}. Time runs from left to right."
     return Picture(kind, content, caption)
+
+
+def _saved(axes: Axes, path: Path) -> bytes:
+    from sim.plotting.save import save
+
+    save(axes, path)
+    return path.read_bytes()
 
 
 def _worth_seeing(scenario: Scenario, timing: Timing) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sim.plotting import style
@@ -79,8 +80,8 @@ class Along:
             ticks = {"tickvals": list(range(len(names))), "ticktext": names} if len(names) <= 40 else {}
             return axis("", **ticks)
         logarithmic = style.log_spaced([spot.x for line in self.drawn for spot in line.spots])
-        power = {"type": "log", "exponentformat": "power", "dtick": None} if logarithmic else {}
-        return axis(label(axis_label(self.rows, self.x)), **power)
+        power = {"type": "log", "exponentformat": "power"} if logarithmic else {}
+        return axis(axis_label(self.rows, self.x), **power)
 
     def over(self, line: Line, index: int, **more: Any) -> _Trace:
         """Make a trace for a line, without its heights."""
@@ -206,9 +207,7 @@ def timed_curves(along: Along) -> list[Figure]:
         return []
     shares = ("p50", "p95", "p99") if len(timed) <= _SHARES_MAX else ("p95",)
     latency = [
-        _measured(along, line, index, lambda timing, share=share: (timing.latency_s or {}).get(share), share, "s")
-        for index, line in timed
-        for share in shares
+        _measured(along, line, index, partial(_latency, share), share, "s") for index, line in timed for share in shares
     ]
     messages = [
         _measured(along, line, index, lambda timing: timing.messages_per_block, "", "messages a block")
@@ -226,6 +225,10 @@ def timed_curves(along: Along) -> list[Figure]:
             layout(x, axis("messages a block", rangemode="tozero"), showlegend=not one),
         ),
     ]
+
+
+def _latency(share: str, timing: Timing) -> float | None:
+    return (timing.latency_s or {}).get(share)
 
 
 def _measured(

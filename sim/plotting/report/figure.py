@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sim.plotting import style
+from sim.plotting.report.escape import label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DASHES = ("solid", "dash", "dashdot", "dot")
+_TITLE_CHARACTERS = 40
 _FONT = {"family": "system-ui, sans-serif", "size": 13, "color": "#222222"}
 _GRID = {"gridcolor": "#E5E5E5", "zerolinecolor": "#CCCCCC", "linecolor": "#888888", "automargin": True}
 
@@ -37,8 +40,17 @@ class Figure:
 
 
 def axis(title: str, **settings: Any) -> dict[str, Any]:
-    """Make an axis; its title is safe text."""
-    return {"title": {"text": title, "standoff": 8}, **_GRID, **settings}
+    """Make an axis.
+
+    Parameters
+    ----------
+    title
+        Any text; a long one is broken into lines, which a phone has the width for.
+    settings
+        More of its keys.
+    """
+    broken = "<br>".join(label(line) for line in wrap(title, _TITLE_CHARACTERS))
+    return {"title": {"text": broken, "standoff": 8}, **_GRID, **settings}
 
 
 def layout(x: Mapping[str, Any], y: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
@@ -48,7 +60,7 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **settings: Any) -> dict[
         "xaxis": dict(x),
         "yaxis": dict(y),
         "height": 460,
-        "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
+        "margin": {"l": 12, "r": 12, "t": 36, "b": 12},
         "legend": {"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
         "hovermode": "closest",
         "plot_bgcolor": "white",

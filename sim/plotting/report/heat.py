@@ -49,8 +49,8 @@ def heat_maps(rows: Sequence[Row], x: str, y: str) -> Figure | None:
     if len(maps) > len(shown):
         caption += f" The first {len(shown)} of {len(maps):,} maps."
     drawn = layout(
-        axis(label(axis_label(rows, x)), **_ticks(columns)),
-        axis(label(y), **_ticks(lanes)),
+        axis(axis_label(rows, x), **_ticks(columns)),
+        axis(y, **_ticks(lanes)),
         height=480,
     )
     return Figure("heat", "Heat map", caption, data, drawn)

@@ -17,6 +17,7 @@ from sim.plotting.report.escape import script_json, text
 from sim.plotting.report.filters import Filters
 from sim.plotting.report.heat import heat_maps
 from sim.plotting.report.tables import definitions, outcome_table, point_table
+from sim.plotting.report.words import scenario_words
 from sim.plotting.view import numeric_axes, shared
 
 if TYPE_CHECKING:
@@ -108,9 +109,10 @@ def _head(subject: Subject, answered: Sequence[Row]) -> list[str]:
     elif answered:
         parts.append(f'<p class="finding">{text(_span(answered))}</p>')
     parts += _warnings(subject, answered)
+    parts += ["<h2>The scenario</h2>", definitions(scenario_words(subject.rows))]
     if account and answered and answered[0].result:
         parts += ["<h2>Outcomes of a block</h2>", outcome_table(answered[0].result, account)]
-        parts += [definitions(account.measures)] if account.measures else []
+        parts += ["<h2>Measures and settings</h2>", definitions(account.measures)] if account.measures else []
     return parts
 
 

@@ -1,0 +1,110 @@
+"""The scenario in words: who computes, who votes, who lies, and what a block carries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.base.text import bounded, shown
+from sim.inference.executors import Cpu, Gpu, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sim.base.model import FrozenModel
+    from sim.inference.difficulty.base import Difficulty
+    from sim.scenario.schema import NodeGroup, Scenario
+    from sim.sweeps.row import Row
+
+_ROWS_MAX, _CHARACTERS_MAX = 1_000, 600
+_DIFFICULTY = {
+    "near_tie": "near ties: the same few prompts split every set of replicas",
+    "independent": "independent of the prompt",
+    "beta": "prompts differ in how hard they are",
+}
+_RESULT = {
+    "certify": "every node votes on what it computed",
+    "propose": "nodes vote on what a leader computed",
+    "endorse": "nodes vote on every request by itself",
+}
+
+
+def scenario_words(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Tell a scenario; of what the points of a sweep do not share, the first and the last.
+
+    Parameters
+    ----------
+    rows
+        Its points, at least one.
+
+    Returns
+    -------
+    list of tuple of str and str
+        What is told of, and the text.
+    """
+    told = [dict(_told(row.scenario)) for row in rows[:_ROWS_MAX]]
+    titles = dict.fromkeys(title for each in told for title in each)
+    return [(title, _varying([each.get(title, "none") for each in told])) for title in titles]
+
+
+def _varying(texts: Sequence[str]) -> str:
+    short = [bounded(text, _CHARACTERS_MAX) for text in texts]
+    return short[0] if len(set(texts)) == 1 else f"varies; first: {short[0]}; last: {short[-1]}"
+
+
+def _told(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    for name, group in scenario.nodes.items():
+        yield f"group {bounded(name)}", _group(group)
+    election, consensus = scenario.election, scenario.consensus
+    voters = f"{election.quorum:,} of {election.votes:,} votes"
+    needed = (
+        f"a result needs {voters} (fault threshold {consensus.fault_threshold}: {scenario.faults_tolerated:,} faults)"
+    )
+    yield "consensus", f"{consensus.protocol}; {needed}; {consensus.result}: {_RESULT[consensus.result]}"
+    faults = f"{election.byzantine:,} Byzantine votes, {scenario.faults.behaviour}" if election.byzantine else ""
+    crashes = f"{len(scenario.faults.crashes):,} crashes" if scenario.faults.crashes else ""
+    yield "faults", ", ".join(part for part in (faults, crashes) if part) or "none"
+    work = scenario.workload
+    plural = "s" * (work.requests_per_block > 1)
+    yield "workload", f"{work.requests_per_block:,} request{plural} a block, of {work.tokens:,} output tokens"
+    parts: dict[str, FrozenModel | None] = {
+        "matching": consensus.matching,
+        "appeals": consensus.appeal,
+        "verification": scenario.verification,
+        "recovery": scenario.recovery,
+        "network": scenario.network,
+    }
+    for title, part in parts.items():
+        if part is not None:
+            yield title, _settings(part)
+
+
+def _group(group: NodeGroup) -> str:
+    power = f", voting power {group.power:,} each" if group.power != 1 else ""
+    nodes = f"{group.count:,} node{'s' * (group.count > 1)} of hardware {group.hardware}{power}"
+    executor = group.executor
+    if isinstance(executor, Gpu):
+        return f"{nodes}; GPUs that {_law(executor.law)}"
+    if isinstance(executor, Cpu):
+        return f"{nodes}; deterministic"
+    if isinstance(executor, Recorded):
+        return f"{nodes}; recorded answers"
+    return f"{nodes}; {_settings(executor)}"
+
+
+def _law(law: Difficulty) -> str:
+    if not law.rate:
+        return "never deviate"
+    kind = _DIFFICULTY.get(law.difficulty, law.difficulty)
+    wrong = {0.0: "all on one second-best answer", float("inf"): "each on an answer of its own"}
+    alternatives = wrong.get(law.alternatives, f"on alternatives of concentration {law.alternatives:g}")
+    shared = f"; nodes of one hardware share {law.shared_noise:g} of their noise" if law.shared_noise else ""
+    return f"deviate with probability {law.rate:g} at each {law.per}, {alternatives} ({kind}){shared}"
+
+
+def _settings(part: FrozenModel) -> str:
+    plain = part.model_dump(mode="json", exclude_none=True)
+    return ", ".join(f"{key} {_plain(value)}" for key, value in plain.items() if value not in ([], 0, 0.0))
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else shown(value)
