@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from sim.plotting import style
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sim.engines.result import Result
     from sim.engines.timing import Timing
 
+_DECADES_MAX = 300
 _LOW = {"height": 280, "showlegend": False}
 
 
@@ -50,7 +52,10 @@ def outcomes(result: Result) -> Figure | None:
     caption = "On a logarithmic scale; an outcome that cannot happen is left out."
     if simulated:
         caption = "On a logarithmic scale, with 95 % intervals. Triangles: none was seen; the 95 % bound."
-    x = axis("probability of a block's outcome", type="log", exponentformat="power", dtick=1)
+    decade = math.floor(math.log10(min(f.low or f.probability or f.high for f in found)))
+    decade = max(decade, -_DECADES_MAX)
+    step = max(1, -decade // 8)
+    x = axis("probability of a block's outcome", type="log", exponentformat="power", dtick=step, range=[decade, 0.05])
     return Figure("outcomes", "Outcomes", caption, [points], layout(x, axis("", type="category"), **_LOW))
 
 

@@ -41,8 +41,10 @@ class Filters:
         return cls({name: found for name, found in values.items() if 1 < len(found) <= CHOICES_MAX})
 
     def keys(self, row: Row) -> list[int]:
-        """Which value of each axis a point has."""
-        return [values.index(told(row, name)) for name, values in self.axes.items()]
+        """Which value of each axis a point has; -1 for one that cannot be chosen."""
+        return [
+            values.index(value) if (value := told(row, name)) in values else -1 for name, values in self.axes.items()
+        ]
 
 
 def told(row: Row, name: str) -> str:

@@ -109,7 +109,9 @@ def _head(subject: Subject, answered: Sequence[Row]) -> list[str]:
     elif answered:
         parts.append(f'<p class="finding">{text(_span(answered))}</p>')
     parts += _warnings(subject, answered)
-    parts += ["<h2>The scenario</h2>", definitions(scenario_words(subject.rows))]
+    measured = dict(account.measures) if account else {}
+    words = [(title, told) for title, told in scenario_words(subject.rows) if title not in measured]
+    parts += ["<h2>The scenario</h2>", definitions(words)]
     if account and answered and answered[0].result:
         parts += ["<h2>Outcomes of a block</h2>", outcome_table(answered[0].result, account)]
         parts += ["<h2>Measures and settings</h2>", definitions(account.measures)] if account.measures else []

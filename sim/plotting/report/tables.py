@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.consensus.tally import Outcome
 from sim.plotting import style
 from sim.plotting.report.escape import text
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from sim.plotting.report.subject import Account
     from sim.sweeps.row import Row
 
-OUTCOMES = ("agreed", "no_quorum", "wrong_result", "forked")
+OUTCOMES = tuple(Outcome.__members__)
 
 
 def outcome_table(result: Result, account: Account) -> str:
@@ -51,7 +52,7 @@ def point_table(rows: Sequence[Row], filters: Filters, room: int) -> tuple[str, 
     """
     axes = list(dict.fromkeys(axis for row in rows for axis in row.coordinates))
     extra = {title: cell for title, cell in _EXTRA.items() if any(row.result and cell(row.result) for row in rows)}
-    header = [*axes, "block failure", "95 % interval", "one block in", *OUTCOMES[1:], *extra, "blocks", "engine", "id"]
+    header = [*axes, "block failure", "95 % interval", "one block in", *OUTCOMES, *extra, "blocks", "engine", "id"]
     lines: list[str] = []
     for row in rows:
         cells = [_coordinate(row, name) for name in axes] + _answer(row, extra)
@@ -85,10 +86,10 @@ def _answer(row: Row, extra: dict[str, Callable[[Result], str]]) -> list[str]:
     result = row.result
     if result is None:
         why = f"failed: {row.error}" if row.error else "not answered yet"
-        return [why, *[""] * (7 + len(extra)), identity]
+        return [why, *[""] * (8 + len(extra)), identity]
     failure = result.block_failure
     often = style.one_in(failure.probability) if failure.probability else ""
-    others = [f"{result.outcomes[name].probability:.4g}" for name in OUTCOMES[1:]]
+    others = [f"{result.outcomes[name].probability:.4g}" for name in OUTCOMES]
     measured = [cell(result) for cell in extra.values()]
     blocks = "" if result.blocks is None else f"{result.blocks:,}"
     return [probability(failure), interval(failure), often, *others, *measured, blocks, result.engine, identity]
