@@ -183,17 +183,17 @@ def _account(row: Row) -> Account:
 
 
 def _messages(rows: Sequence[Row]) -> tuple[Picture | None, list[str]]:
-    """The messages of one block of the first point that has any; or why they are not shown."""
+    """The messages of one block, of a point that has a failed one if there is any; or why they are not shown."""
     from sim.base.errors import SplitquorumError
     from sim.cli.progress import Progress
-    from sim.plotting.report.block_chart import block_chart
+    from sim.plotting.report.block_chart import block_chart, telling
 
-    timed = next((row for row in rows if row.result and row.result.timing), None)
-    if timed is None or timed.result is None or timed.result.timing is None:
+    timed = telling(rows)
+    if timed is None:
         return None, []
     try:
         with Progress("a block, message by message") as progress:
-            return block_chart(timed.scenario, timed.result.timing, progress.update), []
+            return block_chart(timed, progress.update), []
     except SplitquorumError as error:
         return None, [f"the messages of a block are not drawn: {error}"]
 

@@ -17,7 +17,7 @@ from reported import HOSTILE, SCENARIOS, hostile, swept
 
 from sim import Stopping, load_scenario, run, sweep
 from sim.plotting.report import Subject, page
-from sim.plotting.report.block_chart import block_chart
+from sim.plotting.report.block_chart import block_chart, telling
 from sim.plotting.report.page import BYTES_MAX
 from sim.sweeps.row import Row
 
@@ -209,7 +209,7 @@ def test_a_timed_run_shows_latency_messages_and_a_block() -> None:
     scenario = load_scenario(SCENARIOS / "healed_partition.yaml")
     result = run(scenario)
     assert result.timing is not None
-    picture = block_chart(scenario, result.timing)
+    picture = block_chart(Row(0, {}, scenario, result))
     assert picture.caption.startswith(f"Block {result.timing.failed_blocks[0].height} of 200: no_quorum, by partition")
     html = page(Subject([Row(0, {}, scenario, result)], "0", [], chart=picture), PLOTLY)
     encoded = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
@@ -233,3 +233,14 @@ def test_latency_and_messages_over_an_axis(tmp_path: Path) -> None:
         assert messages[0]["y"][index] == row.result.timing.messages_per_block
         for trace in latency:
             assert trace["y"][index] == row.result.timing.latency_s[trace["name"]]
+
+
+def test_the_block_that_is_drawn_is_one_that_failed(tmp_path: Path) -> None:
+    sweep_of_loss = "sweep={loss: {path: network.loss, values: [0, 0.3]}}"
+    rows = swept("healed_partition", tmp_path, overrides=["run.blocks=3", sweep_of_loss])
+    chosen = telling(rows)
+    assert chosen is rows[1]
+    assert "no_quorum" in block_chart(chosen).caption
+    assert "(loss 0.3)" in block_chart(chosen).caption
+    assert telling(rows[:1]) is rows[0]
+    assert telling(swept("hardware_mix", tmp_path)) is None

@@ -115,8 +115,7 @@ def test_hostile_names_do_nothing(browser: Chrome, tmp_path: Path) -> None:
 def test_a_page_is_no_wider_than_the_screen(width: int, browser: Chrome, tmp_path: Path) -> None:
     scenario = load_scenario(SCENARIOS / "healed_partition.yaml")
     result = run(scenario)
-    assert result.timing is not None
-    chart = block_chart(scenario, result.timing)
+    chart = block_chart(Row(0, {}, scenario, result))
     for subject in (
         Subject(swept("failure_curve", tmp_path), "0", []),
         Subject([Row(0, {}, scenario, result)], "0", [], chart=chart),

@@ -53,7 +53,7 @@ def again(subject: Subject) -> list[str]:
 def _file(rows: Sequence[Row]) -> tuple[str, str]:
     """A scenario file that holds all points where that can be, else the first; and the command line for it."""
     settled = [_settled(row) for row in rows[:_ROWS_MAX]]
-    if len(rows) > 1:
+    if 1 < len(rows) <= _ROWS_MAX:
         text = as_yaml(settled[0], {"list": _points(settled)})
         if _gives(text, rows):
             return text, "sim sweep scenario.yaml --store again.db"

@@ -90,7 +90,9 @@ def _map(
     ticks = list(range(math.ceil(low), math.floor(high) + 1))
     ticks = ticks[:: max(1, len(ticks) // 8)]
     bar: dict[str, Any] = {"title": {"text": "failure", "side": "top"}, "thickness": 14}
-    if ticks:
+    if len(ticks) < 2:
+        bar |= {"tickvals": [low, high], "ticktext": [f"{10**low:.3g}", f"{10**high:.3g}"]}
+    else:
         bar |= {"tickvals": ticks, "ticktext": [f"1e{tick}" for tick in ticks]}
     return {
         "type": "heatmap",

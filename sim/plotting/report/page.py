@@ -128,7 +128,8 @@ def _span(answered: Sequence[Row]) -> str:
         return "No block fails at any point."
     if low == high:
         return f"Blocks fail with probability {high:.4g} at every point: one block in {style.one_in(high)}."
-    lowest = f"{low:.4g}" if low else "0"
+    exact = least.result is not None and least.result.block_failure.count is None
+    lowest = f"{low:.4g}" if low else "0" if exact else "none seen"
     return f"Block failure goes from {lowest} ({point_name(least)}) to {high:.4g} ({point_name(most)})."
 
 

@@ -55,17 +55,17 @@ def _told(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for name, group in scenario.nodes.items():
         yield f"group {bounded(name)}", _group(group)
     election, consensus = scenario.election, scenario.consensus
-    voters = f"{election.quorum:,} of {election.votes:,} votes"
-    needed = (
-        f"a result needs {voters} (fault threshold {consensus.fault_threshold}: {scenario.faults_tolerated:,} faults)"
-    )
+    tolerated = _plural(scenario.faults_tolerated, "fault")
+    threshold = f"fault threshold {consensus.fault_threshold}: {tolerated}"
+    needed = f"a result needs {election.quorum:,} of {election.votes:,} votes ({threshold})"
     yield "consensus", f"{consensus.protocol}; {needed}; {consensus.result}: {_RESULT[consensus.result]}"
-    faults = f"{election.byzantine:,} Byzantine votes, {scenario.faults.behaviour}" if election.byzantine else ""
-    crashes = f"{len(scenario.faults.crashes):,} crashes" if scenario.faults.crashes else ""
-    yield "faults", ", ".join(part for part in (faults, crashes) if part) or "none"
+    liars = f"{_plural(election.byzantine, 'Byzantine vote')}, {scenario.faults.behaviour}"
+    crashed = len(scenario.faults.crashes or ())
+    crashes = f"{crashed:,} crash{'es' * (crashed > 1)}"
+    yield "faults", ", ".join([liars] * bool(election.byzantine) + [crashes] * bool(crashed)) or "none"
     work = scenario.workload
-    plural = "s" * (work.requests_per_block > 1)
-    yield "workload", f"{work.requests_per_block:,} request{plural} a block, of {work.tokens:,} output tokens"
+    answer = _plural(work.tokens, "output token")
+    yield "workload", f"{_plural(work.requests_per_block, 'request')} a block, of {answer}"
     parts: dict[str, FrozenModel | None] = {
         "matching": consensus.matching,
         "appeals": consensus.appeal,
@@ -78,9 +78,13 @@ def _told(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield title, _settings(part)
 
 
+def _plural(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def _group(group: NodeGroup) -> str:
     power = f", voting power {group.power:,} each" if group.power != 1 else ""
-    nodes = f"{group.count:,} node{'s' * (group.count > 1)} of hardware {group.hardware}{power}"
+    nodes = f"{_plural(group.count, 'node')} of hardware {group.hardware}{power}"
     executor = group.executor
     if isinstance(executor, Gpu):
         return f"{nodes}; GPUs that {_law(executor.law)}"
