@@ -203,6 +203,11 @@ def test_simulated_points_without_failures_are_bounds(tmp_path: Path) -> None:
     unseen = [row.result.block_failure for row in rows if row.result and not row.result.block_failure.count]
     assert unseen
     assert sorted(bounds["y"]) == sorted(failure.high for failure in unseen)
+    connected = [y for trace in figure["data"] if trace is not bounds for y in trace["y"]]
+    assert connected.count(None) == len(unseen)
+    assert set(connected) - {None} == {
+        row.result.block_failure.probability for row in rows if row.result and row.result.block_failure.count
+    }
 
 
 def test_a_timed_run_shows_latency_messages_and_a_block() -> None:

@@ -14,6 +14,14 @@ from sim.sweeps.row import Row
 if TYPE_CHECKING:
     from pathlib import Path
 
+GPU = (
+    "13 nodes of hardware h100; GPUs that deviate with probability 0.0001 at each request, all on one second-best "
+    "answer (near ties: the same few prompts split every set of replicas)"
+)
+CONSENSUS = (
+    "icc; a result needs 9 of 13 votes (fault threshold 1/3: 4 faults); certify: every node votes on what it computed"
+)
+
 
 @pytest.mark.parametrize(
     ("name", "overrides", "title", "text"),
@@ -22,15 +30,13 @@ if TYPE_CHECKING:
             "ninety_nine_ninety_nine",
             [],
             "group gpu",
-            "13 nodes of hardware h100; GPUs that deviate with probability 0.0001 at each request, all on one second-best "
-            "answer (near ties: the same few prompts split every set of replicas)",
+            GPU,
         ),
         (
             "ninety_nine_ninety_nine",
             [],
             "consensus",
-            "icc; a result needs 9 of 13 votes (fault threshold 1/3: 4 faults); certify: every node votes on what it "
-            "computed",
+            CONSENSUS,
         ),
         ("ninety_nine_ninety_nine", ["faults.byzantine=1"], "faults", "1 Byzantine vote, silent"),
         ("ninety_nine_ninety_nine", ["faults.crashes=[{nodes: {gpu: [0]}, at: 5}]"], "faults", "1 crash"),
