@@ -24,12 +24,13 @@ def as_yaml(scenario: Scenario, sweep: Mapping[str, Any] | None = None) -> str:
     Examples
     --------
     >>> from sim.scenario.load import load_scenario
-    >>> print(as_yaml(load_scenario("scenarios/ninety_nine_ninety_nine.yaml"))[:52])
-    name: 99.99 %
+    >>> print(as_yaml(load_scenario("scenarios/healed_partition.yaml"))[:97])
+    name: healed partition
     description: ''
     nodes:
-      gpu:
-        count
+      validator:
+        count: 7
+        hardware: validator
     """
     from ruamel.yaml import YAML
 

@@ -53,7 +53,7 @@ def page(subject: Subject, plotly: str) -> str:
     ScenarioError
         It would have 6 MB or more.
     """
-    rows = subject.rows
+    rows, plotly = subject.rows, plotly.replace("\r\n", "\n")  # as a browser reads it before it takes its hash
     answered = [row for row in rows if row.result is not None]
     axes = numeric_axes(answered)
     along = Along.of(answered, axes[0] if axes else None)
