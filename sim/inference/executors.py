@@ -21,6 +21,7 @@ from sim.inference.difficulty.base import RATE_MIN, Difficulty
 from sim.inference.difficulty.beta import Beta
 from sim.inference.difficulty.independent import Independent
 from sim.inference.difficulty.near_tie import NearTie
+from sim.inference.difficulty.zero_inflated import ZeroInflated
 from sim.inference.numeric import Numeric
 from sim.inference.timed import Timed
 
@@ -49,7 +50,7 @@ class Gpu(Timed):
     kind: Literal["gpu"] = "gpu"
     nondeterminism: Annotated[
         Difficulty,
-        PlainValidator(DIFFICULTIES.validate, json_schema_input_type=NearTie | Independent | Beta),
+        PlainValidator(DIFFICULTIES.validate, json_schema_input_type=NearTie | Independent | Beta | ZeroInflated),
         PlainSerializer(dumped),
     ]
     """When its nodes deviate on native kernels, and how: one of the difficulty models."""

@@ -108,6 +108,8 @@ class Reader:
         """The first of the lines that were left out."""
         self.bad_count = 0
         """Lines that were left out."""
+        self.line = 1
+        """The line of the record in hand."""
         self.header = self._read_header()
 
     def _read_header(self) -> Header:
@@ -129,12 +131,12 @@ class Reader:
             try:
                 records = self._decoder.decode_lines(piece)
             except _BROKEN:
+                records = []
+            if len(records) != piece.count(b"\n") + 1 or any(map(_mistake, records)):
                 yield from self._one_by_one(number, piece)
                 continue
-            if any(map(_mistake, records)):
-                yield from self._one_by_one(number, piece)
-            else:
-                yield from records
+            for self.line, record in enumerate(records, number):
+                yield record
 
     def _one_by_one(self, number: int, piece: bytes) -> Iterator[Record]:
         """Read the lines of a piece that has a bad one."""
@@ -147,9 +149,20 @@ class Reader:
             except _BROKEN as error:
                 wrong = _plain(error)
             if wrong is None:
+                self.line = at
                 yield record
             else:
                 self._refuse(Bad(at, wrong))
+
+    def refuse(self, reason: str) -> None:
+        """Refuse the record in hand, or leave it out.
+
+        Raises
+        ------
+        ScenarioError
+            Bad lines are not skipped.
+        """
+        self._refuse(Bad(self.line, reason))
 
     def _refuse(self, bad: Bad) -> None:
         if not self._skip_bad:

@@ -1,0 +1,193 @@
+"""The laws that are fitted: their parameters as free numbers, and the moments of the deviation probability.
+
+All have the rate (below 1/2: the reference output is the commonest answer), and the concentration of wrong answers.
+`beta` and `zero_inflated` have a correlation too. Free numbers are logits and logarithms, within bounds at which
+nothing changes any more.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim.inference.difficulty import DIFFICULTIES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sim.inference.calibration.likelihood import Powers
+    from sim.inference.difficulty.base import Difficulty
+
+    Floats = NDArray[np.float64]
+
+ALPHA_MIN, ALPHA_MAX = 1e-4, 1e4
+"""Concentrations that stand for 0 and for infinity."""
+_RATE_MIN = 1e-9
+_CORRELATION_MIN, _CORRELATION_MAX = 1e-6, 1 - 1e-4
+_SIGMAS = 9.0  # Phi(-9) is 1e-19: no run deviates beyond
+
+
+def _logit(chance: float) -> float:
+    return math.log(chance / (1 - chance))
+
+
+def _expit(free: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-free)))
+
+
+class Law(ABC):
+    """A law that is fitted."""
+
+    name: str
+    """Name of the difficulty model."""
+    parameters: tuple[str, ...] = ("rate", "alternatives")
+    """Names of its parameters, in the order of the free numbers."""
+    _rate_bounds = (math.log(_RATE_MIN), 0.0)  # of log(rate / (1 - rate)) below 1/2
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Bounds of the free numbers."""
+        known = {
+            "rate": self._rate_bounds,
+            "correlation": (_logit(_CORRELATION_MIN), _logit(_CORRELATION_MAX)),
+            "alternatives": (math.log(ALPHA_MIN), math.log(ALPHA_MAX)),
+        }
+        return [known[name] for name in self.parameters]
+
+    def free(self, **values: float) -> Floats:
+        """Free numbers of parameters, moved inside the bounds."""
+        raw = [math.log(max(v, ALPHA_MIN)) if n == "alternatives" else self._free(n, v) for n, v in values.items()]
+        low, high = np.array(self.bounds).T
+        return np.clip(raw, low + 1e-6, high - 1e-6)
+
+    def _free(self, name: str, value: float) -> float:
+        del name
+        return _logit(min(max(value, 1e-12), 1 - 1e-12))
+
+    def values(self, free: Floats) -> dict[str, Floats]:
+        """Parameters of free numbers, each of shape (B,); a concentration at its bound is 0 or infinite."""
+        found = {name: self._value(name, free[:, i]) for i, name in enumerate(self.parameters)}
+        alpha = np.exp(free[:, -1])
+        alpha = np.where(alpha <= 1.01 * ALPHA_MIN, 0.0, np.where(alpha >= ALPHA_MAX / 1.01, np.inf, alpha))
+        return found | {"alternatives": alpha}
+
+    def _value(self, name: str, free: Floats) -> Floats:
+        del name
+        return _expit(free)
+
+    @abstractmethod
+    def log_moments(self, free: Floats, powers: Powers) -> Floats:
+        """Logarithms of E[p^D (1-p)^(N-D)].
+
+        Parameters
+        ----------
+        free
+            Free numbers, shape (B, F).
+        powers
+            D and N, shape (P,) each.
+
+        Returns
+        -------
+        Floats
+            Shape (B, P).
+        """
+
+    def difficulty(self, values: dict[str, float], per: str = "request") -> Difficulty:
+        """The difficulty model of fitted parameters."""
+        plain: dict[str, Any] = {"difficulty": self.name, **values, "per": per}
+        if plain["rate"] >= 0.5:
+            plain["rate"] = 0.5 - 1e-9
+        found: Difficulty = DIFFICULTIES.validate(plain)
+        return found
+
+
+class IndependentLaw(Law):
+    """One rate, whatever the prompt."""
+
+    name = "independent"
+
+    def log_moments(self, free: Floats, powers: Powers) -> Floats:
+        """D log p + (N-D) log(1-p) (see `Law`)."""
+        odds = free[:, :1]
+        return -powers.deviate * np.log1p(np.exp(-odds)) - (powers.runs - powers.deviate) * np.log1p(np.exp(odds))
+
+
+class BetaLaw(Law):
+    """Rates that vary over prompts as a beta distribution."""
+
+    name = "beta"
+    parameters = ("rate", "correlation", "alternatives")
+
+    def log_moments(self, free: Floats, powers: Powers) -> Floats:
+        """Rising products of the beta-binomial law, precise for tiny correlations (see `Law`)."""
+        rate, correlation = _expit(free[:, :1]), _expit(free[:, 1:2])
+        steps = correlation * np.arange(int(powers.runs.max(initial=1)))
+        whole = 1 - correlation
+        deviate, stay, both = (
+            np.concatenate([np.zeros_like(rate), np.cumsum(np.log(start + steps), axis=1)], axis=1)
+            for start in (rate * whole, (1 - rate) * whole, whole)
+        )
+        logs: Floats = deviate[:, powers.deviate] + stay[:, powers.runs - powers.deviate] - both[:, powers.runs]
+        return logs
+
+
+class ZeroInflatedLaw(Law):
+    """A share of the prompts never deviates; all others do at one rate p = rate + correlation (1 - rate)."""
+
+    name = "zero_inflated"
+    parameters = ("rate", "correlation", "alternatives")
+
+    def log_moments(self, free: Floats, powers: Powers) -> Floats:
+        """log(w p^D (1-p)^(N-D) + (1-w) [D=0]) with w = rate / p (see `Law`)."""
+        rate, correlation = _expit(free[:, :1]), _expit(free[:, 1:2])
+        p = np.minimum(rate + correlation * (1 - rate), 1 - 1e-15)
+        share = rate / p
+        some = np.log(share) + powers.deviate * np.log(p) + (powers.runs - powers.deviate) * np.log1p(-p)
+        with np.errstate(divide="ignore"):
+            none = np.where(powers.deviate == 0, np.log1p(-np.minimum(share, 1 - 1e-15)), -np.inf)
+        return np.asarray(np.logaddexp(some, none))
+
+
+class NearTieLaw(Law):
+    """Margins uniform near zero, in units of the noise; the free number is the logarithm of the largest margin."""
+
+    name = "near_tie"
+    _rate_bounds = (math.log(1e-3), math.log(1e9))
+
+    def _free(self, name: str, value: float) -> float:
+        from sim.inference.difficulty.near_tie import NearTie
+
+        del name
+        return math.log(NearTie(rate=min(max(value, _RATE_MIN), 0.4999)).margin_max)
+
+    def _value(self, name: str, free: Floats) -> Floats:
+        from scipy.special import ndtr
+
+        del name
+        m = np.exp(free)
+        return np.asarray(ndtr(-m) - np.expm1(-m * m / 2) / math.sqrt(2 * math.pi) / m)
+
+    def log_moments(self, free: Floats, powers: Powers) -> Floats:
+        """Gauss-Legendre over the margin up to 9 standard deviations; beyond, nobody deviates (see `Law`)."""
+        from scipy.special import log_ndtr
+
+        most = np.exp(free[:, 0])
+        within = np.minimum(most, _SIGMAS)
+        order = 32 + 8 * math.ceil(math.sqrt(int(powers.runs.max(initial=1))))
+        points, weights = np.polynomial.legendre.leggauss(order)
+        margin = within[:, None] * (points + 1) / 2
+        deviates, stays = log_ndtr(-margin), log_ndtr(margin)
+        logs = np.empty((len(free), len(powers.runs)))
+        beyond = np.maximum(most - within, 0.0)
+        for index, (number, runs) in enumerate(zip(*powers, strict=True)):
+            inside = np.exp(number * deviates + (runs - number) * stays) @ weights * within / 2
+            with np.errstate(divide="ignore"):
+                logs[:, index] = np.log(inside + (0.0 if number else beyond)) - free[:, 0]
+        return logs
+
+
+LAWS: dict[str, Law] = {law.name: law for law in (IndependentLaw(), BetaLaw(), ZeroInflatedLaw(), NearTieLaw())}
+"""All laws that are fitted, by name."""
