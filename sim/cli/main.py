@@ -12,6 +12,7 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.advise import advise
+from sim.cli.calibrate import calibrate
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.compare import compare
@@ -54,6 +55,7 @@ for command in (
     compare,
     advise,
     feasibility,
+    calibrate,
     catalog,
     cosines,
     protocols,

@@ -113,5 +113,5 @@ def _text(lines: Lines) -> Iterator[str]:
     """Lines as text, one by one; one that is too long becomes one that is no row."""
     yield lines.first().decode("utf-8", "replace") + "\n"
     for _, piece in lines.pieces():
-        for line in (b'"' if isinstance(piece, str) else piece).split(b"\n"):
+        for line in (b"a line that is too long" if isinstance(piece, str) else piece).split(b"\n"):
             yield line.decode("utf-8", "replace") + "\n"

@@ -2,7 +2,7 @@
 
 What to use when: `near_tie` for GPUs at temperature 0 (most prompts are safe, a few near ties split every set of
 replicas at once); `beta` when recordings give an intra-prompt correlation, or `zero_inflated` when they say that most
-prompts never deviate; `independent` only as the contrast.
+prompts never deviate; `empirical` to replay a recording; `independent` only as the contrast.
 """
 
 from sim.base.registry import Registry
@@ -14,6 +14,7 @@ DIFFICULTIES = Registry(
         "near_tie": "sim.inference.difficulty.near_tie:NearTie",
         "beta": "sim.inference.difficulty.beta:Beta",
         "zero_inflated": "sim.inference.difficulty.zero_inflated:ZeroInflated",
+        "empirical": "sim.inference.difficulty.empirical:Empirical",
     },
     group="sim.difficulty",
     default="near_tie",
