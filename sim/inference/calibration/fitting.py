@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REPLICATES = 400
 _STEP = 1e-4
+_GRID, _LIKELY = 400, 1.920729  # points between bounds; half of the 95 % quantile of chi-square with one degree
 _ROUNDS = 25
 _STARTS = ((0.1, 0.2), (0.5, 1.0), (0.3, 0.02), (0.02, 5.0))  # correlation, alternatives
 
@@ -165,10 +166,11 @@ def fitted(partitions: Partitions, name: str, stream: Generator | None = None, r
         sampled = partitions.resampled(stream, replicates)
         drawn = law.values(objective.climbed(np.tile(free[best], (replicates, 1)), sampled)[0])
     if _never_deviates(partitions):
-        found["rate"] = 0.0
+        found |= {"rate": 0.0, "alternatives": 0.0}  # which answers are wrong, nobody knows
         intervals = _unseen(found, partitions)
     else:
-        intervals = {key: _interval(found[key], drawn[key]) for key in law.parameters}
+        likely = _likely(objective, free[best], partitions.counts)
+        intervals = {key: _interval(found[key], drawn[key], likely[key]) for key in law.parameters}
     return Fit(law, intervals, float(values[best]), drawn)
 
 
@@ -180,9 +182,29 @@ def _start(law: Law, partitions: Partitions, correlation: float, alternatives: f
     return {name: guess[name] for name in law.parameters}
 
 
-def _interval(value: float, drawn: Floats) -> Interval:
+def _interval(value: float, drawn: Floats, likely: tuple[float, float]) -> Interval:
+    """The interval that holds 95 % of the replicates and what is likely."""
     low, high = (float(np.quantile(drawn, tail, method="nearest")) for tail in (0.025, 0.975))
-    return Interval(value, min(low, value), max(high, value))
+    return Interval(value, min(low, value, likely[0]), max(high, value, likely[1]))
+
+
+def _likely(objective: _Objective, free: Floats, counts: Floats) -> dict[str, tuple[float, float]]:
+    """Ends between which a parameter alone may move before the likelihood is lower by half a chi-square quantile.
+
+    Where few prompts differ, drawing them again shows too little: a concentration, say, seems to be known exactly.
+    """
+    found = {}
+    for index, name in enumerate(objective.law.parameters):
+        grid = np.concatenate(
+            [np.linspace(objective.low[index], objective.high[index], _GRID), free[index : index + 1]]
+        )
+        tried = np.tile(free, (len(grid), 1))
+        tried[:, index] = grid
+        logs = objective(tried, np.tile(counts, (len(grid), 1)))
+        inside = tried[logs >= logs[-1] - _LIKELY]
+        ends = objective.law.values(inside[[np.argmin(inside[:, index]), np.argmax(inside[:, index])]])[name]
+        found[name] = (float(ends.min()), float(ends.max()))
+    return found
 
 
 def _never_deviates(partitions: Partitions) -> bool:
