@@ -36,13 +36,10 @@ def drawn(
     stream = np.random.default_rng(seed)
     points = []
     for number, p in enumerate(chances(stream, law, rate, correlation, prompts)):
-        answers: list[int] = []
-        for _ in range(runs):
-            if stream.random() >= p:
-                answers.append(0)
-                continue
-            wrong = [answer for answer in answers if answer]
-            new = stream.random() * (alternatives + len(wrong)) < alternatives or not wrong
-            answers.append(max(answers, default=0) + 1 if new else int(stream.choice(wrong)))
-        points.append((number, tuple(Counter(answers).values())))
+        wrong: list[int] = []
+        for turn in range(int(stream.binomial(runs, p))):
+            new = stream.random() * (alternatives + turn) < alternatives or not wrong
+            wrong.append(turn if new else wrong[int(stream.integers(turn))])
+        sizes = tuple(Counter(wrong).values())
+        points.append((number, (runs - len(wrong), *sizes) if len(wrong) < runs else sizes))
     return Partitions.of(points)

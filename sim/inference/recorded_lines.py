@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LINE_BYTES_MAX = 16 * 2**20
-PIECE_BYTES = 2**20
+PIECE_BYTES = 2**18
 EXPANSION_MAX = 300
 """How many times its size a gzipped file may expand to, once it is past 64 MiB."""
 _EXPANDED_FREE = 64 * 2**20
@@ -48,7 +48,7 @@ class Lines:
         file.seek(0)
         self._file: Any = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
         self._packed, self._expanded = packed, 0
-        self._rest = b""
+        self._rest = self._pending = b""
         self._number = 1
         self._torn = ""
 
@@ -59,13 +59,12 @@ class Lines:
 
     def first(self) -> bytes:
         """Read the first line, which is a header; the mark of UTF-8 before it is left out."""
-        while b"\n" not in self._rest and len(self._rest) <= LINE_BYTES_MAX:
-            if not (chunk := self._chunk()):
-                break
-            self._rest += chunk
-        if self._torn and not self._rest:
+        begun = b""
+        while b"\n" not in begun and len(begun) <= LINE_BYTES_MAX and (chunk := self._chunk()):
+            begun += chunk
+        if self._torn and not begun:
             raise ScenarioError([Problem("", self._torn, where=f"{self.name}:1")])
-        line, _, self._rest = self._rest.partition(b"\n")
+        line, _, self._pending = begun.partition(b"\n")
         self._number = 2
         return line[: LINE_BYTES_MAX + 1].removeprefix(b"\xef\xbb\xbf")
 
@@ -101,18 +100,28 @@ class Lines:
 
     def _chunk(self) -> bytes:
         """Some more bytes; none at the end, or where gzip cannot be read on."""
+        if self._pending:
+            pending, self._pending = self._pending, b""
+            return pending
         if self._torn:
             return b""
-        try:
-            chunk: bytes = self._file.read(PIECE_BYTES)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            self._torn = "cannot be read on: gzip data is damaged or cut off here"
-            return b""
+        chunk: bytes = self._unpacked() if self._packed else self._file.read(PIECE_BYTES)
         self._expanded += len(chunk)
         if self._packed and self._expanded > max(_EXPANDED_FREE, EXPANSION_MAX * self._raw.tell()):
             message = f"expands to more than {EXPANSION_MAX} times its size, which is refused"
             raise ScenarioError([Problem("", message, where=self.name)])
         return chunk
+
+    def _unpacked(self) -> bytes:
+        """Some more bytes of what is packed; those before damage are not lost."""
+        parts, size = [], 0
+        try:
+            while size < PIECE_BYTES and (part := self._file.read1(PIECE_BYTES)):
+                parts.append(part)
+                size += len(part)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            self._torn = "cannot be read on: gzip data is damaged or cut off here"
+        return b"".join(parts)
 
 
 @contextmanager
