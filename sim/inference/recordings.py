@@ -82,13 +82,6 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     gaps: Annotated[list[Annotated[float, Meta(ge=0)]], Meta(max_length=TOKENS_MAX)] | None = None
     """Log-probability of the best token less that of the second, for each token."""
 
-    @property
-    def output(self) -> tuple[int, ...] | str:
-        """What is compared with other outputs of the prompt."""
-        return (
-            tuple(self.tokens) if self.tokens is not None else f"text {self.text}" if self.hash is None else self.hash
-        )
-
 
 class Reader:
     """The inferences of an open recording.

@@ -195,7 +195,7 @@ def _powers(chances: Floats, most: int) -> Floats:
     """Powers 0..most of chances of shape (B, Q); shape (B, most + 1, Q)."""
     factors = np.broadcast_to(chances[:, None, :], (len(chances), most + 1, chances.shape[1])).copy()
     factors[:, 0] = 1.0
-    return np.cumprod(factors, axis=1)
+    return np.asarray(np.cumprod(factors, axis=1), dtype=np.float64)
 
 
 LAWS: dict[str, Law] = {law.name: law for law in (IndependentLaw(), BetaLaw(), ZeroInflatedLaw(), NearTieLaw())}

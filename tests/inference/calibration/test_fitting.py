@@ -25,7 +25,7 @@ def covered(law: str, draws: int, prompts: int = 400) -> dict[str, int]:
     """How many of the intervals hold the truth, by parameter."""
     inside = dict.fromkeys(CASES[law], 0)
     for seed in range(draws):
-        fit = fitted(drawn(seed, law, prompts=prompts, runs=10, **CASES[law]), law, np.random.default_rng(seed))  # type: ignore[arg-type]
+        fit = fitted(drawn(seed, law, prompts=prompts, runs=10, **CASES[law]), law, np.random.default_rng(seed))
         for name, truth in CASES[law].items():
             inside[name] += fit.parameters[name].low <= truth <= fit.parameters[name].high
     return inside
@@ -58,7 +58,7 @@ def chosen(law: str, draws: int, prompts: int) -> int:
     """
     right, apart = 0, TELLS_APART if law == "independent" else 0.0
     for seed in range(draws):
-        observed = drawn(1_000 + seed, law, prompts=prompts, runs=10, **CASES[law])  # type: ignore[arg-type]
+        observed = drawn(1_000 + seed, law, prompts=prompts, runs=10, **CASES[law])
         aic = {name: fitted(observed, name).aic for name in LAWS}
         right += aic[law] <= min(aic.values()) + apart
     return right
@@ -76,7 +76,7 @@ def test_the_right_law_is_chosen_in_nine_of_ten(law: str) -> None:
 
 
 def test_a_fit_is_a_maximum() -> None:
-    observed = drawn(5, "beta", prompts=500, runs=10, **CASES["beta"])  # type: ignore[arg-type]
+    observed = drawn(5, "beta", prompts=500, runs=10, **CASES["beta"])
     fit = fitted(observed, "beta")
     for name in fit.values:
         for factor in (0.9, 1.1):
@@ -110,14 +110,14 @@ def test_few_differing_prompts_leave_the_concentration_open() -> None:
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
-    observed = drawn(5, "beta", prompts=200, runs=10, **CASES["beta"])  # type: ignore[arg-type]
+    observed = drawn(5, "beta", prompts=200, runs=10, **CASES["beta"])
     one, other = (fitted(observed, "beta", np.random.default_rng(7)) for _ in range(2))
     assert one.parameters == other.parameters
 
 
 def test_prompts_of_many_points_are_drawn_as_one() -> None:
     """Points that all say the same are no more than their prompt: the interval is as wide as that of one a prompt."""
-    one = drawn(5, "independent", prompts=150, runs=10, **CASES["independent"])  # type: ignore[arg-type]
+    one = drawn(5, "independent", prompts=150, runs=10, **CASES["independent"])
     points = [(int(prompt), one.sizes[kind]) for prompt, kind in zip(one.prompt, one.kind, strict=True)]
     many = Partitions.of(point for point in points for _ in range(20))
     first, second = (fitted(data, "independent", np.random.default_rng(3)).parameters["rate"] for data in (one, many))

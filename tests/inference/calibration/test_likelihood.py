@@ -41,7 +41,7 @@ def log_likelihoods(name: str, kinds: list[tuple[int, ...]]) -> list[float]:
     law = LAWS[name]
     terms = Terms(Partitions.of(enumerate(kinds)))
     free = law.free(**CASES[name])[None, :]
-    return terms.log_likelihoods(law.log_moments(free, terms.powers), free[:, -1])[0].tolist()
+    return list(map(float, terms.log_likelihoods(law.log_moments(free, terms.powers), free[:, -1])[0]))
 
 
 @pytest.mark.parametrize("name", CASES)
