@@ -59,7 +59,6 @@ def run(
         Answer it at that many draws of its uncertain parameters too (intervals, as sim calibrate prints them): 200.
     """
     from sim.cli.render import show
-    from sim.engines.select import Interrupted
     from sim.scenario.load import open_document, validated
 
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
@@ -72,14 +71,27 @@ def run(
         refuse_unused({"--fail-above": fail_above, "--parameter-draws": parameter_draws}, "--block", given=True)
         _one(loaded, source, block, format, trace)
         return 0
-    try:
-        result = _answered(loaded, source, trace)
-    except Interrupted as stop:
-        _tell_interrupted(stop.result, loaded, format, document.filled)
-        raise
+    result = _kept(loaded, source, trace, format, document.filled)
     open_still = _spread(document.tree, loaded, number_of_draws)
     show(result, loaded, format, document.filled, open_still)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
+
+
+def _kept(
+    loaded: Scenario,
+    source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]],
+    trace: str | None,
+    form: Literal["table", "json"],
+    filled: Mapping[str, tuple[Any, str]],
+) -> Result:
+    """Run it; if that is interrupted, show what was finished."""
+    from sim.engines.select import Interrupted
+
+    try:
+        return _answered(loaded, source, trace)
+    except Interrupted as stop:
+        _tell_interrupted(stop.result, loaded, form, filled)
+        raise
 
 
 def _spread(tree: Mapping[str, Any], loaded: Scenario, number: int) -> Spread | None:
