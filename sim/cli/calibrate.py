@@ -123,7 +123,7 @@ def _report(found: Calibration) -> list[str]:
         console.print(_summary(found), soft_wrap=True)
         console.print(_fits(found))
         console.print(_quorums(found))
-        for line in [*_held_out(found), *_hazard(found.hazard), *map(_effect, found.effects)]:
+        for line in [*_held_out(found), *_hazard(found.hazard), *_effects(found)]:
             console.print(line, soft_wrap=True)
         console.print("\nWhat this cannot know:")
         for line in found.unknown():
@@ -196,14 +196,19 @@ def _hazard(hazard: Hazard | None) -> Iterator[str]:
     yield f"  by tokens {', '.join(map(str, hazard.edges))}: {bins}"
 
 
-def _effect(effect: Effect) -> str:
-    seen = {True: "an effect is seen", False: "no effect is seen", None: "levels do not meet on any prompt"}[
-        effect.seen
-    ]
+def _effects(found: Calibration) -> Iterator[str]:
+    per = "prompt" if found.per == "request" else found.per
+    for effect in found.effects:
+        yield _effect(effect, per)
+
+
+def _effect(effect: Effect, per: str) -> str:
+    open_ = "no level has two runs of a prompt" if effect.within is None else "no prompt has runs of several levels"
+    seen = {True: "an effect is seen", False: "no effect is seen", None: open_}[effect.seen]
     levels = "; ".join(f"{level.name or '(none)'} {_interval(level.differ)}" for level in effect.levels[:12])
     more = f"; and {len(effect.levels) - 12} more" if len(effect.levels) > 12 else ""
     within, between = _interval(effect.within) or "-", _interval(effect.between) or "-"
     return (
-        f"{effect.factor}: two runs of a prompt differ at {within} within a level, {between} between levels: {seen}\n"
+        f"{effect.factor}: two runs of a {per} differ at {within} within a level, {between} between levels: {seen}\n"
         f"  within {levels}{more}"
     )

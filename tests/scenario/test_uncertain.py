@@ -100,3 +100,10 @@ def test_without_intervals_there_is_nothing_to_draw(capsys: pytest.CaptureFixtur
     for number in ("0", "x", "1e9"):
         assert execute(["run", "s.yaml", "--parameter-draws", number]) == 2
         assert re.match(r"--parameter-draws: must be .*from 1 to 10,000", capsys.readouterr().err), number
+
+
+def test_a_sweep_of_the_command_line_has_the_axis_too(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("s.yaml").write_text(UNCERTAIN + "sweep:\n  n: {path: nodes.gpu.count, values: [4, 13]}\n")
+    assert execute(["sweep", "s.yaml", "--store", "s.db", "--parameter-draws", "2", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 4

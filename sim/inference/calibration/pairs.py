@@ -176,7 +176,8 @@ class Effect:
     levels
         Its values.
     within, between
-        How often two runs of one prompt differ, of the same level and of different ones; None without such pairs.
+        How often two runs of one prompt differ (at a token, where those are compared), of the same level and of
+        different ones; None without such pairs.
     excess
         `between` less `within`: an effect is seen where its interval excludes 0.
     """
@@ -189,7 +190,7 @@ class Effect:
 
     @property
     def seen(self) -> bool | None:
-        """Whether an effect is seen; None where levels do not meet on any prompt."""
+        """Whether an effect is seen; None where no prompt has two runs of a level, or none has several levels."""
         return None if self.excess is None else not self.excess.low <= 0 <= self.excess.high
 
     def to_dict(self) -> dict[str, Any]:
@@ -227,11 +228,13 @@ def effect(observed: Observed, position: int, stream: Generator) -> Effect:
         for (output, levels), count in prompt.runs.items():
             table[output, number[levels[position]]] += count
         runs += table.sum(axis=0)
-        every, alike = _within(table.sum(axis=0)), _within(table).sum(axis=0)
-        pairs[0, row, :-1], pairs[1, row, :-1] = every, every - alike
-        all_pairs, all_alike = _within(table.sum(keepdims=True)).sum(), _within(table.sum(axis=1)).sum()
-        pairs[0, row, -1] = all_pairs - every.sum()
-        pairs[1, row, -1] = (all_pairs - all_alike) - (every - alike).sum()
+        for answers in _by_answer(prompt, table, forced=observed.forced):
+            every, alike = _within(answers.sum(axis=0)), _within(answers).sum(axis=0)
+            pairs[0, row, :-1] += every
+            pairs[1, row, :-1] += every - alike
+            all_pairs, all_alike = _within(answers.sum(keepdims=True)).sum(), _within(answers.sum(axis=1)).sum()
+            pairs[0, row, -1] += all_pairs - every.sum()
+            pairs[1, row, -1] += (all_pairs - all_alike) - (every - alike).sum()
     drawn = resampled(pairs, stream)
     total = pairs.sum(axis=1)
 
@@ -253,6 +256,19 @@ def effect(observed: Observed, position: int, stream: Generator) -> Effect:
         excess = interval_of(between.value - within.value, np.nan_to_num(rates))
     found = tuple(Level(name, int(runs[i]), share(slice(i, i + 1))) for i, name in enumerate(names))
     return Effect(observed.choice.by[position], found, within, between, excess)
+
+
+def _by_answer(prompt: Prompt, table: NDArray[np.int64], *, forced: bool) -> Iterator[NDArray[np.int64]]:
+    """Yield runs by answer and level: of whole outputs, or at every token where those are compared."""
+    if not forced:
+        yield table
+        return
+    tokens = np.array([prompt.tokens[output] for output in range(len(table))], dtype=np.int64)
+    for chosen in tokens.T:
+        answers, answer = np.unique(chosen, return_inverse=True)
+        merged = np.zeros((len(answers), table.shape[1]), dtype=np.int64)
+        np.add.at(merged, answer, table)
+        yield merged
 
 
 def _within(counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -204,3 +204,12 @@ def test_levels_that_never_meet_have_no_effect_to_see(tmp_path: Path) -> None:
     found = effect(observed, 0, np.random.default_rng(1))
     assert found.seen is None
     assert json.dumps(found.to_dict())
+
+
+def test_an_effect_on_forced_tokens_counts_every_token(tmp_path: Path) -> None:
+    runs = [Record(prompt="p", replica=str(i), hardware="ab"[i % 2], tokens=[1, 2 + i % 2, 3, 4]) for i in range(4)]
+    observed = gather([recording(tmp_path / "r", runs, mode="teacher_forced")], Choice(by=("hardware",)))
+    found = effect(observed, 0, np.random.default_rng(1))
+    assert found.between is not None
+    assert found.within is not None
+    assert (found.within.value, found.between.value) == (0, 0.25)
