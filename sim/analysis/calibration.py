@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.inference.calibration.fitting import Fit, Interval, fitted
+from sim.inference.calibration.fitting import REPLICATES, Fit, Interval, fitted
 from sim.inference.calibration.laws import LAWS
 from sim.inference.calibration.observed import Observed, gather
 from sim.inference.calibration.pairs import Effect, Hazard, effect, hazard
@@ -179,7 +179,7 @@ def calibrate(paths: Sequence[str | PathLike[str]], choice: Choice | None = None
         "token" if observed.forced else "request",
         partitions.points,
         fits,
-        tuple(_quorums(partitions, fits, runs)),
+        tuple(_quorums(partitions, fits, runs, cell_stream(key, len(LAWS) + 2 + len(factors)))),
         _groups(partitions, fits, runs),
         _held_out(partitions, fits, cell_stream(key, len(LAWS))),
         hazard(observed, cell_stream(key, len(LAWS) + 1)),
@@ -203,8 +203,10 @@ def _rounded(value: float) -> float:
     return value if not math.isfinite(value) or not value else float(f"{value:.4g}")
 
 
-def _quorums(partitions: Partitions, fits: Sequence[Fit], runs: int) -> Iterator[Quorum]:
-    """Yield every quorum of more than half of the runs."""
+def _quorums(partitions: Partitions, fits: Sequence[Fit], runs: int, stream: np.random.Generator) -> Iterator[Quorum]:
+    """Yield every quorum of more than half of the runs; tokens of one prompt are not taken to be independent."""
+    several = partitions.points > partitions.prompts
+    again = partitions.resampled(stream, REPLICATES if several else 0)[:, partitions.runs == runs]
     chosen = partitions.runs == runs
     counts, largest = partitions.counts[chosen], partitions.largest[chosen]
     expected = {fit.law.name: (_one(fit, runs), expected_groups(fit.law, fit.replicates, runs)) for fit in fits}
@@ -215,7 +217,12 @@ def _quorums(partitions: Partitions, fits: Sequence[Fit], runs: int) -> Iterator
             name: _spread(float(quorum_rates(one, quorum)[0]), quorum_rates(drawn, quorum))
             for name, (one, drawn) in expected.items()
         }
-        yield Quorum(runs, quorum, Interval(reached / points, *clopper_pearson(reached, points)), predicted)
+        low, high = clopper_pearson(reached, points)
+        if several:
+            shares = again[:, largest >= quorum].sum(axis=1) / np.maximum(again.sum(axis=1), 1)
+            wide = _spread(reached / points, shares)
+            low, high = min(low, wide.low), max(high, wide.high)
+        yield Quorum(runs, quorum, Interval(reached / points, low, high), predicted)
 
 
 def _one(fit: Fit, runs: int) -> Floats:
@@ -247,7 +254,7 @@ def _held_out(partitions: Partitions, fits: Sequence[Fit], stream: np.random.Gen
         return None
     again = [fitted(first, fit.law.name, stream) for fit in fits]
     quorum = 2 * runs // 3 + 1
-    return next(found for found in _quorums(second, again, runs) if found.quorum == quorum)
+    return next(found for found in _quorums(second, again, runs, stream) if found.quorum == quorum)
 
 
 def _unknown(found: Calibration) -> Iterator[str]:
