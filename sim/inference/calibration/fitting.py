@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 REPLICATES = 400
+_AT_ONCE = 1 << 22  # numbers held at once
 _STEP = 1e-4
 _GRID, _LIKELY = 400, 1.920729  # points between bounds; half of the 95 % quantile of chi-square with one degree
 _ROUNDS = 25
@@ -81,6 +82,11 @@ class _Objective:
     def __init__(self, law: Law, terms: Terms) -> None:
         self.law, self._terms = law, terms
         self.low, self.high = np.array(law.bounds).T
+
+    @property
+    def size(self) -> int:
+        """Numbers that one evaluation holds."""
+        return self._terms.number
 
     def __call__(self, free: Floats, counts: Floats) -> Floats:
         """Log-likelihood, shape (B,), of free numbers (B, F) and counts (B, K)."""
@@ -164,7 +170,12 @@ def fitted(partitions: Partitions, name: str, stream: Generator | None = None, r
         drawn = {key: np.full(1, value) for key, value in found.items()}
     else:
         sampled = partitions.resampled(stream, replicates)
-        drawn = law.values(objective.climbed(np.tile(free[best], (replicates, 1)), sampled)[0])
+        size = max(1, _AT_ONCE // objective.size)
+        climbed = [
+            objective.climbed(np.tile(free[best], (len(some), 1)), some)[0]
+            for some in (sampled[start : start + size] for start in range(0, replicates, size))
+        ]
+        drawn = law.values(np.concatenate(climbed))
     if _never_deviates(partitions):
         found |= {"rate": 0.0, "alternatives": 0.0}  # which answers are wrong, nobody knows
         intervals = _unseen(found, partitions)

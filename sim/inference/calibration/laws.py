@@ -180,12 +180,13 @@ class NearTieLaw(Law):
         order = 24 + 6 * math.ceil(math.sqrt(int(powers.runs.max(initial=1))))
         points, weights = np.polynomial.legendre.leggauss(order)
         margin = within[:, None] * (points + 1) / 2
-        deviates, stays = (_powers(ndtr(sign * margin), int(powers.runs.max(initial=1))) for sign in (-1, 1))
+        largest = int(powers.runs.max(initial=1))
         inside = np.empty((len(within), len(powers.runs)))
-        size = max(1, _AT_ONCE // (order * len(powers.runs)))
+        size = max(1, _AT_ONCE // (order * max(len(powers.runs), largest + 1)))
         for start in range(0, len(within), size):
             some = slice(start, start + size)
-            product = deviates[some][:, powers.deviate] * stays[some][:, powers.runs - powers.deviate]
+            deviates, stays = (_powers(ndtr(sign * margin[some]), largest) for sign in (-1, 1))
+            product = deviates[:, powers.deviate] * stays[:, powers.runs - powers.deviate]
             inside[some] = product @ weights * within[some, None] / 2
         beyond = np.maximum(most - _SIGMAS, 0.0)[:, None] * (powers.deviate == 0)
         return np.asarray(np.log(inside[row] + beyond) - free[:, :1])

@@ -66,6 +66,11 @@ class Terms:
         self._length = np.diff(np.append(self._starts, len(table)))
         self._longest = int(self._deviate.max(initial=0))
 
+    @property
+    def number(self) -> int:
+        """Number of terms."""
+        return len(self._constant)
+
     def log_likelihoods(self, log_moments: Floats, log_alpha: Floats) -> Floats:
         """Log-likelihood of one decision point of each kind.
 
