@@ -121,6 +121,8 @@ class Reader:
             if isinstance(piece, str):
                 self._refuse(Bad(number, piece))
                 continue
+            if not piece.strip():
+                continue
             try:
                 records = self._decoder.decode_lines(piece)
             except _BROKEN:
