@@ -21,6 +21,7 @@ from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
+from sim.cli.record import record
 from sim.cli.replay import replay
 from sim.cli.results import results
 from sim.cli.run import run
@@ -58,6 +59,7 @@ for command in (
     calibrate,
     catalog,
     cosines,
+    record,
     protocols,
     schema,
 ):
