@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import msgspec
 
 from sim.base.errors import Problem, ScenarioError
+from sim.base.files import open_regular
 from sim.inference.recordings import Header, Record, reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sim.inference.llama.recorder import Prompt
+
+
+_PIECE_BYTES = 2**20
 
 
 class Records(Protocol):
@@ -71,25 +78,26 @@ def record_all(
 def _finished(path: Path, header: Header, replicas: list[str]) -> set[str]:
     """Names of the prompts that all replicas have answered; what is left of others is taken out of the file."""
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-        with writing(path, header):
-            return set()
+        with _replacing(path) as new, writing(new, header):
+            pass
+        return set()
+    _drop_torn_end(path, header)
     answered: dict[str, list[str]] = defaultdict(list)
-    with reading(path, skip_bad=True) as reader:
-        _same(path, reader.header, header)
+    with reading(path) as reader:
+        _check_same(path, reader.header, header)
         for record in reader:
             answered[record.prompt].append(record.replica)
-        torn = reader.bad_count > 0
     done = {prompt for prompt, names in answered.items() if sorted(names) == sorted(replicas)}
     for prompt, names in answered.items():
         if not set(names) <= set(replicas) or len(set(names)) < len(names):
             message = f"has other replicas than these {len(replicas)}, for prompt {prompt[:100]!r}; name another file"
             raise ScenarioError([Problem("", message, where=str(path))])
-    if torn or len(done) < len(answered):
-        _rewrite(path, header, done)
+    if len(done) < len(answered):
+        _keep_only(path, header, done)
     return done
 
 
-def _same(path: Path, found: Header, wanted: Header) -> None:
+def _check_same(path: Path, found: Header, wanted: Header) -> None:
     for name in msgspec.structs.asdict(wanted):
         has, wants = getattr(found, name), getattr(wanted, name)
         if name != "source" and has != wants:
@@ -97,14 +105,65 @@ def _same(path: Path, found: Header, wanted: Header) -> None:
             raise ScenarioError([Problem("", message, where=str(path))])
 
 
-def _rewrite(path: Path, header: Header, done: set[str]) -> None:
-    """Keep only whole prompts; until the very end, the file stays as it is."""
-    kept = path.with_name(f".kept.{path.name}")
-    with reading(path, skip_bad=True) as reader, writing(kept, header):
-        records: Iterable[Record] = (record for record in reader if record.prompt in done)
-        for _, group in groupby(records, key=lambda record: record.prompt):
-            _append(kept, header, list(group))
-    kept.replace(path)
+def _drop_torn_end(path: Path, header: Header) -> None:
+    """Drop what follows the last whole line, or the last whole part of a gzipped file; other files are left alone."""
+    with open_regular(path.resolve()) as file:
+        whole = _whole_bytes(file)
+        if not 0 < whole < file.seek(0, 2):
+            return
+        file.seek(0)
+        with _replacing(path) as new:
+            with new.open("wb") as copy:
+                while whole > 0:
+                    whole -= copy.write(file.read(min(whole, _PIECE_BYTES)))
+            with reading(new) as reader:
+                _check_same(path, reader.header, header)
+
+
+def _whole_bytes(file: IO[bytes]) -> int:
+    """Bytes up to the end of the last whole line, or of the last whole part of a gzipped file."""
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    at = whole = 0
+    unpack = zlib.decompressobj(wbits=31)
+    while piece := file.read(_PIECE_BYTES):
+        if not packed:
+            whole = at + piece.rindex(b"\n") + 1 if b"\n" in piece else whole
+            at += len(piece)
+            continue
+        while piece:
+            try:
+                unpack.decompress(piece, _PIECE_BYTES)
+                while unpack.unconsumed_tail:
+                    unpack.decompress(unpack.unconsumed_tail, _PIECE_BYTES)
+            except zlib.error:
+                return whole
+            at += len(piece) - len(unpack.unused_data)
+            piece = unpack.unused_data
+            if unpack.eof:
+                whole, unpack = at, zlib.decompressobj(wbits=31)
+    return whole
+
+
+def _keep_only(path: Path, header: Header, done: set[str]) -> None:
+    with _replacing(path) as new:
+        with writing(new, header):
+            pass
+        with reading(path) as reader:
+            records: Iterable[Record] = (record for record in reader if record.prompt in done)
+            for _, group in groupby(records, key=lambda record: record.prompt):
+                _append(new, header, list(group))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Name a file to be written that then takes the place of another; until then that one stays as it is."""
+    new = path.with_name(f".new.{path.name}")
+    try:
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _append(path: Path, header: Header, records: list[Record]) -> None:
