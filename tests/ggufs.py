@@ -70,11 +70,10 @@ def weights(seed: int = 1, scale: float = 0.6) -> dict[str, NDArray[np.float32]]
             "ffn_down": (width, inner),
         }.items():
             shapes[f"blk.{layer}.{name}"] = shape
+    arrays = {f"{name}.weight": draw.standard_normal(shape) for name, shape in shapes.items()}
     return {
-        f"{name}.weight": (
-            1 + 0.1 * draw.standard_normal(s) if len(s) == 1 else scale * draw.standard_normal(s)
-        ).astype(np.float32)
-        for name, s in shapes.items()
+        name: (1 + 0.1 * array if array.ndim == 1 else scale * array).astype(np.float32)
+        for name, array in arrays.items()
     }
 
 

@@ -61,7 +61,8 @@ def test_other_types_are_unpacked_as_gguf_does(tmp_path: Path, kind: str) -> Non
     entries = ggufs.metadata(llama__embedding_length=64, llama__feed_forward_length=32, llama__block_count=1)
     for key, value in entries.items():
         if key != "general.architecture":
-            {str: writer.add_string, int: writer.add_uint32, float: writer.add_float32}[type(value)](key, value)
+            add: Any = {str: writer.add_string, int: writer.add_uint32, float: writer.add_float32}[type(value)]
+            add(key, value)
     draw, expected = np.random.default_rng(1), {}
     shapes = {"attn_q": (64, 64), "attn_k": (32, 64), "attn_v": (32, 64), "attn_output": (64, 64)}
     shapes |= {"ffn_gate": (32, 64), "ffn_up": (32, 64), "ffn_down": (64, 32)}
@@ -98,10 +99,7 @@ LIES: list[tuple[str, dict[str, Any]]] = [
     ("even multiple", {"llama__embedding_length": 18}),
     ("must divide", {"llama__attention__head_count_kv": 3}),
     ("must divide", {"llama__attention__head_count_kv": 0}),
-    (
-        "must have shape",
-        {"llama__embedding_length": 400_000_000, "llama__feed_forward_length": 1, "llama__vocab_size": 2},
-    ),
+    ("must have shape", {"llama__feed_forward_length": 25}),
     ("parameters", {"llama__embedding_length": 1_000_000}),
     ("must have 2 to 4,000,000 tokens", {"llama__vocab_size": 2**31}),
     ("must have shape", {"llama__vocab_size": 512}),
@@ -117,9 +115,6 @@ LIES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("words", "changes"), LIES, ids=range(len(LIES)))
 def test_a_header_that_lies_is_refused(tmp_path: Path, words: str, changes: dict[str, Any]) -> None:
-    words = {"rms_epsilon": "layer_norm_rms_epsilon"}.get(words, words)
-    if "embedding_length" in str(changes) and "shape" in words:
-        words = "parameters|shape"
     refused(written(tmp_path, ggufs.packed(ggufs.metadata(**changes), ggufs.weights())), words)
 
 
@@ -189,4 +184,7 @@ def test_any_damage_is_refused_or_harmless(tmp_path: Path, at: int, bits: bytes,
     try:
         read_weights(path).arrays()
     except ScenarioError as error:
-        assert "\n" not in str(error)
+        told = str(error)
+    else:
+        told = ""
+    assert "\n" not in told
