@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,7 +26,7 @@ def record(
     mode: Literal["teacher_forced", "free"] = "teacher_forced",
     tokens: int = 128,
     gaps: int = 2,
-    round_logits: bool = False,
+    round_logits: Annotated[bool, Parameter(negative=())] = False,
     device: Literal["cpu", "cuda"] = "cpu",
     batch_sizes: str = "1,8,32",
     runs: int = 1,
@@ -69,8 +68,6 @@ def record(
     format
         What to print at the end: lines for people, or JSON for scripts.
     """
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ[name] = "1"  # read when NumPy is loaded: one thread, so that sums have one order
     from sim.cli.progress import Progress
     from sim.inference.llama.gguf import read_weights
     from sim.inference.llama.models import located

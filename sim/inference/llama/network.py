@@ -9,7 +9,8 @@ its result rounded; the logits stay in fp32 unless the caller rounds them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sim.inference.llama.storage import Dtype, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -144,7 +146,7 @@ class Network:
         turns = self._turns(cache.length, len(tokens))
         keep = self.storage.rounded
         x = self._embedding[np.asarray(tokens)]
-        with np.errstate(over="ignore", invalid="ignore"):  # fp16 may overflow: the logits then show it
+        with _one_thread(), np.errstate(over="ignore", invalid="ignore"):  # fp16 may overflow: the logits then show it
             for layer, block in enumerate(self._blocks):
                 mixed = self._attention(self._normed(x, block.attn_norm, kernels), block, kernels, cache, layer, turns)
                 x = keep(x + mixed)
@@ -182,6 +184,19 @@ class Network:
         speeds = self.shape.rope_freq_base ** (-np.arange(half) / half)
         angles = np.arange(start, start + count)[:, None] * speeds
         return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Give matrix products one thread, so that their sums have one order."""
+    limited: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _threads() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _turned(x: Floats, turns: tuple[Floats, Floats]) -> Floats:

@@ -107,17 +107,21 @@ def _check_same(path: Path, found: Header, wanted: Header) -> None:
 
 def _drop_torn_end(path: Path, header: Header) -> None:
     """Drop what follows the last whole line, or the last whole part of a gzipped file; other files are left alone."""
-    with open_regular(path.resolve()) as file:
-        whole = _whole_bytes(file)
-        if not 0 < whole < file.seek(0, 2):
-            return
-        file.seek(0)
-        with _replacing(path) as new:
-            with new.open("wb") as copy:
-                while whole > 0:
-                    whole -= copy.write(file.read(min(whole, _PIECE_BYTES)))
-            with reading(new) as reader:
-                _check_same(path, reader.header, header)
+    try:
+        with open_regular(path.resolve()) as file:
+            whole = _whole_bytes(file)
+            if not 0 < whole < file.seek(0, 2):
+                return
+            file.seek(0)
+            with _replacing(path) as new:
+                with new.open("wb") as copy:
+                    while whole > 0:
+                        whole -= copy.write(file.read(min(whole, _PIECE_BYTES)))
+                with reading(new) as reader:
+                    _check_same(path, reader.header, header)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ScenarioError([Problem("", f"cannot go on: {reason}", where=str(path))]) from None
 
 
 def _whole_bytes(file: IO[bytes]) -> int:
