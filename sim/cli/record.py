@@ -83,12 +83,13 @@ def record(
     texts = prompts_of(_lines(prompts), weights, tokens, prompts)
     if weights.of_bytes:
         print("the small model shows how machines come to differ; its rates are not an LLM's", file=sys.stderr)
+    source = f"sim record --model {Path(model).name} --prompts {Path(prompts).name}"
     if device == "cuda":
         recorder = _on_gpu(weights, wanted, sizes, runs)
-        source = f"sim record --model {weights.path.name} --device cuda --batch-sizes {batch_sizes} --runs {runs}"
+        source += f" --device cuda --batch-sizes {','.join(map(str, sizes))} --runs {runs}"
     else:
         recorder = _here(weights, wanted, replicas)
-        source = f"sim record --model {weights.path.name} --replicas {replicas}"
+        source += f" --replicas {replicas}"
     header = wanted.header(weights, f"{source} --dtype {dtype} --mode {mode} --tokens {tokens}{_note(weights)}")
     with Progress(f"{len(texts):,} prompts") as progress:
         had = record_all(Path(output), header, texts, recorder, progress.update)

@@ -1,0 +1,207 @@
+"""What real arithmetic says about machines that disagree, on the recordings of SmolLM2 that ship with the scenarios.
+
+Tokens of one prompt hang together, so that intervals come from a bootstrap by prompt.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from sim import load_scenario, run
+from sim.base.errors import ScenarioError
+from sim.inference.recordings import Header, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+FOLDER = Path(__file__).parents[3] / "scenarios" / "measured"
+DTYPES = ("bf16", "fp16")
+ROUNDOFF = {"bf16": 2.0**-8, "fp16": 2.0**-11}
+REPLICAS, TOKENS, QUORUM = 13, 128, 9
+
+
+class Recorded(NamedTuple):
+    header: Header
+    said: NDArray[np.int64]
+    """Token ids, shape (prompts, replicas, tokens)."""
+    gaps: Floats
+    """Leads of the best token over the second, of replicas 0 and 1: shape (prompts, 2, tokens)."""
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """How many replicas say what replica i says, shape (prompts, replicas, tokens)."""
+        return np.asarray((self.said[:, :, None] == self.said[:, None]).sum(axis=2))
+
+
+@cache
+def recorded(dtype: str) -> Recorded:
+    with reading(FOLDER / f"smollm2_{dtype}.jsonl.gz") as reader:
+        records = list(reader)
+        header = reader.header
+    said = np.array([record.tokens for record in records]).reshape(-1, REPLICAS, TOKENS)
+    gaps = np.array([record.gaps for record in records if record.gaps]).reshape(-1, 2, TOKENS)
+    return Recorded(header, said, gaps)
+
+
+def interval(count: int, statistic: Callable[[NDArray[np.int64]], float], share: float = 0.99) -> tuple[float, float]:
+    """Interval of a statistic of the numbers of the prompts, by a bootstrap."""
+    draws = np.random.default_rng(8).integers(0, count, (2_000, count))
+    values = [statistic(draw) for draw in draws]
+    low, high = np.nanquantile(values, [(1 - share) / 2, (1 + share) / 2])
+    return float(low), float(high)
+
+
+def ratio_of(count: float, among: float) -> float:
+    """A ratio, no number where there is nothing to divide by."""
+    return float(count / among) if among else float("nan")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_recordings_are_whole_and_say_what_they_are(dtype: str) -> None:
+    found = recorded(dtype)
+    assert found.header.dtype == dtype
+    assert found.header.mode == "teacher_forced"
+    assert found.header.weights == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    assert f"--replicas 13 --dtype {dtype} --mode teacher_forced --tokens 128" in found.header.source
+    assert len(found.said) == len(found.gaps) >= 8
+    assert sum(path.stat().st_size for path in FOLDER.glob("smollm2_*.jsonl.gz")) < 200_000
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_third_differs_with_probability_one_half_where_a_second_does(dtype: str) -> None:
+    """Whichever machine is the first; over all firsts together it is 1/2 by symmetry, as long as two tokens compete."""
+    others = REPLICAS - recorded(dtype).groups  # replicas that differ from replica i
+    split = (others > 0).any(axis=1).sum()
+    if split < 20:
+        pytest.skip(f"only {split} tokens split the machines in {dtype}")
+    outside = 0
+    for first in range(REPLICAS):
+
+        def chance(prompts: NDArray[np.int64], first: int = first) -> float:
+            differ = others[prompts, first]
+            return ratio_of((differ * (differ - 1)).sum(), (differ * (REPLICAS - 2)).sum())
+
+        low, high = interval(len(others), chance)
+        outside += not low <= 0.5 <= high
+    assert outside <= 1
+    everybody = ratio_of((others * (others - 1)).sum(), (others * (REPLICAS - 2)).sum())
+    assert 0.49 < everybody < 0.54
+    assert everybody > 10 * others.mean() / (REPLICAS - 1)  # which machines that deviate independently would show
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_density_of_gaps_is_flat_near_zero(dtype: str) -> None:
+    """About as many gaps lie within 0.2 logits as from 0.2 to 0.4: no more than 1.25 times more or fewer."""
+    gaps = recorded(dtype).gaps[:, 0]
+    near, next_to = (((gaps >= at) & (gaps < at + 0.2)).sum(axis=1) for at in (0.0, 0.2))
+    low, high = interval(len(gaps), lambda prompts: ratio_of(near[prompts].sum(), next_to[prompts].sum()))
+    assert low < 1.25
+    assert high > 0.8
+    assert near.sum() > 40
+
+
+def _noise(dtype: str) -> Floats:
+    """By how much the lead of replica 1 differs from that of replica 0 where both have the same best token."""
+    found = recorded(dtype)
+    same = found.said[:, 0] == found.said[:, 1]
+    return np.where(same & (found.gaps[:, 0] < 4), np.abs(found.gaps[:, 1] - found.gaps[:, 0]), np.nan)
+
+
+def test_noise_is_proportional_to_the_unit_roundoff() -> None:
+    noise = {dtype: _noise(dtype) for dtype in DTYPES}
+
+    def ratio(prompts: NDArray[np.int64]) -> float:
+        return float(np.nanmedian(noise["bf16"][prompts]) / np.nanmedian(noise["fp16"][prompts]))
+
+    low, high = interval(min(map(len, noise.values())), ratio)
+    assert low < 1.15 * ROUNDOFF["bf16"] / ROUNDOFF["fp16"]
+    assert high > 0.85 * ROUNDOFF["bf16"] / ROUNDOFF["fp16"]
+    assert 6 < ratio(np.arange(len(noise["fp16"]))) < 10
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_near_ties_explain_how_often_two_machines_differ(dtype: str) -> None:
+    """Two leads straddle zero with probability density / 2 x mean distance between them, whatever the law of noise."""
+    found = recorded(dtype)
+    density = (found.gaps[:, 0] < 0.4).mean(axis=1) / 0.4
+    distance = np.nanmean(np.where(found.gaps[:, 0] < 1, _noise(dtype), np.nan), axis=1)
+    everybody = (REPLICAS - found.groups).mean(axis=(1, 2)) / (REPLICAS - 1)
+
+    def ratio(prompts: NDArray[np.int64]) -> float:
+        return ratio_of(everybody[prompts].mean(), density[prompts].mean() * np.nanmean(distance[prompts]) / 2)
+
+    low, high = interval(len(density), ratio)
+    assert low < 1.35
+    assert high > 0.65
+
+
+def _failures(found: Recorded) -> NDArray[np.bool_]:
+    """Whether no token has a quorum of 9 of 13, shape (prompts, tokens)."""
+    return np.asarray(found.groups.max(axis=1) < QUORUM)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_blocks_fail_about_as_often_as_two_machines_differ(dtype: str) -> None:
+    found = recorded(dtype)
+    failed, pairs = _failures(found).mean(axis=1), (REPLICAS - found.groups).mean(axis=(1, 2)) / (REPLICAS - 1)
+    low, high = interval(len(failed), lambda prompts: ratio_of(failed[prompts].mean(), pairs[prompts].mean()))
+    assert low < 1.1  # near ties say 1.0797 / sqrt(2) = 0.76
+    assert high > 0.5
+    rate = pairs.mean() / 2  # independent machines that differ as often in pairs
+    independent = float(binom.sf(REPLICAS - QUORUM, REPLICAS, rate))
+    assert failed.mean() > {"bf16": 100, "fp16": 10_000}[dtype] * independent
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_hardware_classes_fail_as_a_pair_and_a_minority_of_one_never(dtype: str) -> None:
+    """Nodes of a class compute alike: 7 + 6 reach no quorum wherever the classes differ, 12 + 1 always do."""
+    found = recorded(dtype)
+    split = lone = tried = 0
+    for one, other in itertools.combinations(range(REPLICAS), 2):
+        differ = found.said[:, one] != found.said[:, other]
+        for first, second in ((7, 6), (12, 1)):
+            largest = np.where(differ, max(first, second), first + second)
+            split += int((largest < QUORUM).sum()) if first == 7 else 0
+            lone += int((largest < QUORUM).sum()) if first == 12 else 0
+        tried += differ.size
+    pairs = (REPLICAS - found.groups).mean() / (REPLICAS - 1)
+    assert split / tried == pytest.approx(pairs)
+    assert lone == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_scenario_replays_the_recording_and_does_what_its_comment_claims(dtype: str) -> None:
+    """Its exact answer for one token is the share of tokens without a quorum: all 13 runs, one a node."""
+    result = run(load_scenario(FOLDER / f"smollm2_{dtype}.yaml"))
+    assert result.engine == "exact"
+    assert result.block_failure.probability == pytest.approx(_failures(recorded(dtype)).mean())
+    low, high = {"bf16": (0.01, 0.02), "fp16": (5e-4, 4e-3)}[dtype]
+    assert low < result.block_failure.probability < high
+    if dtype == "bf16":
+        whole = run(load_scenario(FOLDER / "smollm2_bf16.yaml", ["workload.tokens=128"]))
+        assert whole.block_failure.probability > 0.7
+
+
+def test_the_scenario_to_copy_does_what_its_comment_claims() -> None:
+    path = FOLDER / "yours.yaml"
+    assert f"{run(load_scenario(path)).block_failure.probability:.2e}" in path.read_text()
+    assert run(load_scenario(path, ["nodes.machine.count=7"])).block_failure.probability > 0
+    with pytest.raises(ScenarioError, match="at most the 13 runs"):
+        load_scenario(path, ["nodes.machine.count=14"])
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_scenario_opens_with_what_it_shows(path: Path) -> None:
+    assert path.read_text().startswith("# Shows: ")
+    assert "# Expect: " in path.read_text()
