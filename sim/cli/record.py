@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,20 +17,83 @@ if TYPE_CHECKING:
 PROMPTS_BYTES_MAX = 4 * 2**20
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Machines:
+    """On which machines.
+
+    Parameters
+    ----------
+    replicas
+        How many machines, 2 to 16, each with an order of sums of its own.
+    device
+        cpu: NumPy, here; cuda: PyTorch on a GPU (extra cuda), whose own nondeterminism is recorded.
+    batch_sizes
+        With cuda: batch sizes that stand for the replicas.
+    runs
+        With cuda: how often each batch size is run.
+    """
+
+    replicas: int = 13
+    device: Literal["cpu", "cuda"] = "cpu"
+    batch_sizes: str = "1,8,32"
+    runs: int = 1
+
+    def recorder(self, weights: Weights, wanted: Wanted) -> Records:
+        """Give what runs prompts."""
+        if self.device == "cuda":
+            from sim.inference.llama.gpu import GpuRecorder
+
+            return GpuRecorder(weights, wanted, _sizes(self.batch_sizes), self.runs)
+        from sim.inference.llama.kernels import CONFIGURATIONS
+        from sim.inference.llama.recorder import Recorder
+
+        return Recorder(weights, wanted, CONFIGURATIONS[: self.replicas])
+
+    def __str__(self) -> str:
+        if self.device == "cpu":
+            return f"--replicas {self.replicas}"
+        sizes = ",".join(map(str, _sizes(self.batch_sizes)))
+        return f"--device cuda --batch-sizes {sizes} --runs {self.runs}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Answers:
+    """What is recorded of them.
+
+    Parameters
+    ----------
+    dtype
+        Storage format of weights and results.
+    mode
+        teacher_forced: all go along the greedy answer of one fp32 machine; free: each goes along its own answer.
+    tokens
+        Tokens of every answer; the end of a text counts as a token like others.
+    gaps
+        For how many replicas the gaps between the two best tokens are kept.
+    round_logits
+        Round the logits, too, before the best token is chosen (on a GPU they always are).
+    """
+
+    dtype: Literal["bf16", "fp16", "fp32"] = "bf16"
+    mode: Literal["teacher_forced", "free"] = "teacher_forced"
+    tokens: int = 128
+    gaps: int = 2
+    round_logits: Annotated[bool, Parameter(negative=())] = False
+
+    def __str__(self) -> str:
+        rounded = " --round-logits" if self.round_logits else ""
+        return f"--dtype {self.dtype} --mode {self.mode} --tokens {self.tokens}{rounded}"
+
+
 def record(
     *,
     model: str = "bytes",
     prompts: str,
     output: Annotated[str, Parameter(name=["--output", "-o"])],
-    replicas: int = 13,
-    dtype: Literal["bf16", "fp16", "fp32"] = "bf16",
-    mode: Literal["teacher_forced", "free"] = "teacher_forced",
-    tokens: int = 128,
-    gaps: int = 2,
-    round_logits: Annotated[bool, Parameter(negative=())] = False,
-    device: Literal["cpu", "cuda"] = "cpu",
-    batch_sizes: str = "1,8,32",
-    runs: int = 1,
+    machines: Machines | None = None,
+    answers: Answers | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
 ) -> int:
     """Record what replicas answer that sum in different orders, as GPUs do.
@@ -47,77 +111,56 @@ def record(
         A text file, one prompt a line.
     output
         The recording: JSON Lines, gzipped where its name ends with .gz.
-    replicas
-        How many machines, 2 to 16, each with an order of sums of its own.
-    dtype
-        Storage format of weights and results.
-    mode
-        teacher_forced: all go along the greedy answer of one fp32 machine; free: each goes along its own answer.
-    tokens
-        Tokens of every answer; the end of a text counts as a token like others.
-    gaps
-        For how many replicas the gaps between the two best tokens are kept.
-    round_logits
-        Round the logits, too, before the best token is chosen.
-    device
-        cpu: NumPy, here; cuda: PyTorch on a GPU (extra cuda), whose own nondeterminism is recorded.
-    batch_sizes
-        With cuda: batch sizes that stand for the replicas.
-    runs
-        With cuda: how often each batch size is run.
     format
         What to print at the end: lines for people, or JSON for scripts.
     """
     from sim.cli.progress import Progress
     from sim.inference.llama.gguf import read_weights
     from sim.inference.llama.models import located
-    from sim.inference.llama.recorder import TOKENS_MAX, Wanted, prompts_of
+    from sim.inference.llama.recorder import prompts_of
     from sim.inference.llama.resume import record_all
 
-    sizes = _sizes(batch_sizes)
-    _check({"--replicas": (replicas, 2, 16), "--tokens": (tokens, 1, TOKENS_MAX), "--gaps": (gaps, 0, 1_000)})
-    _check({"--runs": (runs, 1, 1_000)})
+    machines, answers = machines or Machines(), answers or Answers()
+    _check(machines, answers)
     weights = read_weights(located(model))
-    rounded = round_logits or device == "cuda"  # its kernels return nothing else
-    wanted = Wanted(dtype=dtype, mode=mode, tokens=tokens, round_logits=rounded, gaps=gaps)
-    texts = prompts_of(_lines(prompts), weights, tokens, prompts)
+    texts = prompts_of(_lines(prompts), weights, answers.tokens, prompts)
+    note = ""
     if weights.of_bytes:
+        note = " (a small model: its rates are not an LLM's)"
         print("the small model shows how machines come to differ; its rates are not an LLM's", file=sys.stderr)
-    source = f"sim record --model {Path(model).name} --prompts {Path(prompts).name}"
-    if device == "cuda":
-        recorder = _on_gpu(weights, wanted, sizes, runs)
-        source += f" --device cuda --batch-sizes {','.join(map(str, sizes))} --runs {runs}"
-    else:
-        recorder = _here(weights, wanted, replicas)
-        source += f" --replicas {replicas}"
-    header = wanted.header(weights, f"{source} --dtype {dtype} --mode {mode} --tokens {tokens}{_note(weights)}")
+    wanted = _wanted(machines, answers)
+    source = f"sim record --model {Path(model).name} --prompts {Path(prompts).name} {machines} {answers}{note}"
     with Progress(f"{len(texts):,} prompts") as progress:
-        had = record_all(Path(output), header, texts, recorder, progress.update)
+        recorder = machines.recorder(weights, wanted)
+        had = record_all(Path(output), wanted.header(weights, source), texts, recorder, progress.update)
     if had:
         print(f"{had:,} of {len(texts):,} prompts were there already", file=sys.stderr)
     return _tell(output, format)
 
 
-def _note(weights: Weights) -> str:
-    return " (a small model: its rates are not an LLM's)" if weights.of_bytes else ""
+def _wanted(machines: Machines, answers: Answers) -> Wanted:
+    from sim.inference.llama.recorder import Wanted
+
+    return Wanted(
+        dtype=answers.dtype,
+        mode=answers.mode,
+        tokens=answers.tokens,
+        round_logits=answers.round_logits or machines.device == "cuda",  # its kernels return nothing else
+        gaps=answers.gaps,
+    )
 
 
-def _here(weights: Weights, wanted: Wanted, replicas: int) -> Records:
-    from sim.inference.llama.kernels import CONFIGURATIONS
-    from sim.inference.llama.recorder import Recorder
-
-    return Recorder(weights, wanted, CONFIGURATIONS[:replicas])
-
-
-def _on_gpu(weights: Weights, wanted: Wanted, sizes: list[int], runs: int) -> Records:
-    from sim.inference.llama.gpu import GpuRecorder
-
-    return GpuRecorder(weights, wanted, sizes, runs)
-
-
-def _check(flags: dict[str, tuple[int, int, int]]) -> None:
+def _check(machines: Machines, answers: Answers) -> None:
     from sim.base.errors import Problem, ScenarioError
+    from sim.inference.llama.recorder import TOKENS_MAX
 
+    _sizes(machines.batch_sizes)
+    flags = {
+        "--replicas": (machines.replicas, 2, 16),
+        "--runs": (machines.runs, 1, 1_000),
+        "--tokens": (answers.tokens, 1, TOKENS_MAX),
+        "--gaps": (answers.gaps, 0, 1_000),
+    }
     problems = [
         Problem("", f"must be from {low:,} to {high:,}", value, where=flag)
         for flag, (value, low, high) in flags.items()
