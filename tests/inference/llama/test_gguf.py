@@ -6,6 +6,7 @@ import os
 import struct
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,14 @@ def test_a_header_that_lies_is_refused(tmp_path: Path, words: str, changes: dict
 def test_tensors_that_lie_are_refused(tmp_path: Path, words: str, described: tuple[tuple[int, ...], int, int]) -> None:
     lying = ggufs.packed(ggufs.metadata(), ggufs.weights(), described={"token_embd.weight": described})
     refused(written(tmp_path, lying), words)
+
+
+def test_without_gguf_quantised_weights_say_what_to_install(tmp_path: Path, without: Callable[[str], None]) -> None:
+    without("gguf")
+    assert read_weights(ggufs.tiny(tmp_path)).arrays()  # plain numbers need nothing
+    described: dict[str, tuple[tuple[int, ...], int, int]] = {"token_embd.weight": ((256, 16), 8, 0)}
+    path = written(tmp_path, ggufs.packed(ggufs.metadata(), ggufs.weights(), described=described))
+    refused(path, r"quantised weights, which need: pip install 'splitquorum\[record\]'")
 
 
 def test_counts_that_lie_are_refused(tmp_path: Path) -> None:

