@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import binom
 
 from sim import load_scenario, run
+from sim.analysis.calibration import calibrate
 from sim.base.errors import ScenarioError
 from sim.inference.recordings import Header, reading
 
@@ -205,3 +206,15 @@ def test_the_scenario_to_copy_does_what_its_comment_claims() -> None:
 def test_every_scenario_opens_with_what_it_shows(path: Path) -> None:
     assert path.read_text().startswith("# Shows: ")
     assert "# Expect: " in path.read_text()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_calibration_finds_near_ties(dtype: str) -> None:
+    """Laws that gather deviations on few tokens fit far better than one rate for all, and near ties as well as any."""
+    fits = {fit.law.name: fit for fit in calibrate([FOLDER / f"smollm2_{dtype}.jsonl.gz"]).fits}
+    aics = {name: fit.aic for name, fit in fits.items()}
+    assert aics["near_tie"] < min(aics.values()) + 6
+    assert aics["near_tie"] < aics["independent"] - 30
+    rate = fits["near_tie"].parameters["rate"]
+    pairs = (REPLICAS - recorded(dtype).groups).mean() / (REPLICAS - 1)
+    assert rate.low < pairs / np.sqrt(2) < rate.high  # two near-tie machines disagree at sqrt(2) x rate
