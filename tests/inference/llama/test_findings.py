@@ -75,7 +75,7 @@ def test_the_recordings_are_whole_and_say_what_they_are(dtype: str) -> None:
     assert found.header.mode == "teacher_forced"
     assert found.header.weights == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     assert f"--replicas 13 --dtype {dtype} --mode teacher_forced --tokens 128" in found.header.source
-    assert len(found.said) == len(found.gaps) >= 8
+    assert len(found.said) == len(found.gaps) == 64
     assert sum(path.stat().st_size for path in FOLDER.glob("smollm2_*.jsonl.gz")) < 200_000
 
 
@@ -103,13 +103,15 @@ def test_a_third_differs_with_probability_one_half_where_a_second_does(dtype: st
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_density_of_gaps_is_flat_near_zero(dtype: str) -> None:
-    """About as many gaps lie within 0.2 logits as from 0.2 to 0.4: no more than 1.25 times more or fewer."""
+    """As many gaps lie within 0.1 logits, twice the noise of bf16, as from 0.1 to 0.2; farther out they grow rarer."""
     gaps = recorded(dtype).gaps[:, 0]
-    near, next_to = (((gaps >= at) & (gaps < at + 0.2)).sum(axis=1) for at in (0.0, 0.2))
+    near, next_to, far = (
+        ((gaps >= low) & (gaps < high)).sum(axis=1) for low, high in ((0, 0.1), (0.1, 0.2), (0.2, 0.4))
+    )
     low, high = interval(len(gaps), lambda prompts: ratio_of(near[prompts].sum(), next_to[prompts].sum()))
-    assert low < 1.25
-    assert high > 0.8
-    assert near.sum() > 40
+    assert low < 1 < high
+    assert high - low < 0.5
+    assert 0.7 < far.sum() / (near.sum() + next_to.sum()) < 1
 
 
 def _noise(dtype: str) -> Floats:
@@ -161,7 +163,7 @@ def test_blocks_fail_about_as_often_as_two_machines_differ(dtype: str) -> None:
     assert high > 0.5
     rate = pairs.mean() / 2  # independent machines that differ as often in pairs
     independent = float(binom.sf(REPLICAS - QUORUM, REPLICAS, rate))
-    assert failed.mean() > {"bf16": 100, "fp16": 10_000}[dtype] * independent
+    assert failed.mean() > {"bf16": 1e5, "fp16": 1e9}[dtype] * independent
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -187,11 +189,12 @@ def test_the_scenario_replays_the_recording_and_does_what_its_comment_claims(dty
     result = run(load_scenario(FOLDER / f"smollm2_{dtype}.yaml"))
     assert result.engine == "exact"
     assert result.block_failure.probability == pytest.approx(_failures(recorded(dtype)).mean())
-    low, high = {"bf16": (0.01, 0.02), "fp16": (5e-4, 4e-3)}[dtype]
-    assert low < result.block_failure.probability < high
+    text = (FOLDER / f"smollm2_{dtype}.yaml").read_text()
+    assert f"{result.block_failure.probability:.2e}" in text
     if dtype == "bf16":
         whole = run(load_scenario(FOLDER / "smollm2_bf16.yaml", ["workload.tokens=128"]))
         assert whole.block_failure.probability > 0.7
+        assert f"({(REPLICAS - recorded(dtype).groups).mean() / (REPLICAS - 1):.2e})" in text
 
 
 def test_the_scenario_to_copy_does_what_its_comment_claims() -> None:
