@@ -163,7 +163,7 @@ def _typed(command: str, source: Source, names: Names) -> str:
 
 def _account(row: Row) -> Account:
     from sim.cli.meaning import one_in, sentences
-    from sim.cli.render import answered_by, explained, means, measures, setting, spread
+    from sim.cli.render import answered_by, explained, mean_interval, means, measures, setting
     from sim.plotting.report import Account
 
     scenario, result = row.scenario, row.result
@@ -176,7 +176,8 @@ def _account(row: Row) -> Account:
         measures=list(measures(result, scenario)),
         outcomes={**explained(scenario), "block failure": one_in(failure)},
         means=[
-            (title, f"{mean.mean:.5g}", spread(mean, failure), what) for title, mean, what in means(result, scenario)
+            (title, f"{mean.mean:.5g}", mean_interval(mean, failure), what)
+            for title, mean, what in means(result, scenario)
         ],
         engine=answered_by(result),
     )
