@@ -33,7 +33,7 @@ def as_yaml(scenario: Scenario, sweep: Mapping[str, Any] | None = None) -> str:
     if sweep:
         plain["sweep"] = dict(sweep)
     writer: Any = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
+    writer.default_flow_style = None  # what holds no other is in one line
     writer.sort_base_mapping_type_on_output = False  # the order of the schema
     writer.width = 110
     text = io.StringIO()

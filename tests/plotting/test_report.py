@@ -121,7 +121,9 @@ def test_the_file_in_the_page_gives_the_same_points_again(tmp_path: Path) -> Non
             assert first.result.outcomes == second.result.outcomes
 
 
-@pytest.mark.parametrize("name", ["independent_replicas", "three_computers", "healed_partition", "spent_fault_budget"])
+@pytest.mark.parametrize(
+    "name", ["independent_replicas", "three_computers", "healed_partition", "spent_fault_budget", "measured/yours"]
+)
 def test_the_file_of_a_single_answer_gives_it_again(name: str, tmp_path: Path) -> None:
     scenario = load_scenario(SCENARIOS / f"{name}.yaml")
     result = run(scenario)
@@ -130,6 +132,19 @@ def test_the_file_of_a_single_answer_gives_it_again(name: str, tmp_path: Path) -
     again = load_scenario(file)
     assert again.scenario_id == scenario.scenario_id
     assert replace(run(again), engine_reason="") == replace(result, engine_reason="")
+
+
+def test_where_files_are_needed_the_page_says_so(tmp_path: Path) -> None:
+    graph = '<graphml><graph edgedefault="undirected">{}{}</graph></graphml>'
+    nodes = "".join(f'<node id="{i}"/>' for i in range(7))
+    edges = "".join(f'<edge source="{i}" target="{j}"/>' for i in range(7) for j in range(i))
+    (tmp_path / "g.graphml").write_text(graph.format(nodes, edges))
+    (tmp_path / "s.yaml").write_text((SCENARIOS / "healed_partition.yaml").read_text())
+    overrides = ["network.topology={kind: graphml, file: g.graphml}", "run.blocks=2"]
+    scenario = load_scenario(tmp_path / "s.yaml", overrides)
+    html = page(Subject([Row(0, {}, scenario, run(scenario))], "0", []), PLOTLY)
+    assert 'id="scenario"' not in html
+    assert "and those that it names" in html
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.base.document import parse_document
+from sim.base.document import FILE_BYTES_MAX, parse_document
 from sim.base.errors import ScenarioError
 from sim.plotting.report.escape import lines
 from sim.plotting.report.tables import definitions
 from sim.scenario.grid import Grid
+from sim.scenario.load import validated
 from sim.scenario.written import as_yaml
 
 if TYPE_CHECKING:
@@ -41,23 +42,33 @@ def again(subject: Subject) -> list[str]:
     commands = "\n".join(subject.commands)
     parts = ["<h2>Make it again</h2>", definitions(known)]
     parts += [f"<pre>{lines(commands)}</pre>"] if commands else []
-    file, command = _file(subject.rows)
-    what = "It gives the first point." if several and command.startswith("sim run") else ""
-    graph = " It needs the graph that it names." if _graph(scenario) else ""
+    found = _file(subject.rows)
+    if found is None:
+        return [*parts, "<p>It needs the scenario's file, and those that it names.</p>"]
+    file, command = found
+    what = " It gives the first point." if several and command.startswith("sim run") else ""
     lead = "Without the file" if commands else "All that it takes"
-    parts.append(f"<p>{lead}: save what is below as scenario.yaml. {what}{graph}</p><pre>{lines(command)}</pre>")
+    parts.append(f"<p>{lead}: save what is below as scenario.yaml.{what}</p><pre>{lines(command)}</pre>")
     parts.append(f'<details><summary>scenario.yaml</summary><pre id="scenario">{lines(file)}</pre></details>')
     return parts
 
 
-def _file(rows: Sequence[Row]) -> tuple[str, str]:
-    """A scenario file that holds all points where that can be, else the first; and the command line for it."""
+def _file(rows: Sequence[Row]) -> tuple[str, str] | None:
+    """A scenario file that holds all points where that can be, else the first, and the command line for it.
+
+    None where a file alone does not do: a graph is read again wherever a scenario names it.
+    """
+    if any(_graph(row.scenario) for row in rows):
+        return None
     settled = [_settled(row) for row in rows[:_ROWS_MAX]]
+    alone = as_yaml(settled[0])
+    if len(alone) > FILE_BYTES_MAX or not _gives(alone, rows[:1]):
+        return None
     if 1 < len(rows) <= _ROWS_MAX:
         text = as_yaml(settled[0], {"list": _points(settled)})
         if _gives(text, rows):
             return text, "sim sweep scenario.yaml --store again.db"
-    return as_yaml(settled[0]), "sim run scenario.yaml"
+    return alone, "sim run scenario.yaml"
 
 
 def _settled(row: Row) -> Scenario:
@@ -80,12 +91,13 @@ def _points(scenarios: Sequence[Scenario]) -> list[dict[str, object]]:
 def _gives(text: str, rows: Sequence[Row]) -> bool:
     """Whether a file gives these points, and no others."""
     try:
-        points = [point.scenario for point in Grid(parse_document(text, "scenario.yaml")).points()]
+        document = parse_document(text, "scenario.yaml")
+        swept = "sweep" in document.tree
+        found = [point.scenario for point in Grid(document).points()] if swept else [validated(document)]
     except ScenarioError:
         return False
-    return [(each.scenario_id, each.run.seed) for each in points] == [
-        (row.scenario.scenario_id, row.scenario.run.seed) for row in rows
-    ]
+    wanted = [(row.scenario.scenario_id, row.scenario.run.seed) for row in rows]
+    return [(each.scenario_id, each.run.seed) for each in found] == wanted
 
 
 def _graph(scenario: Scenario) -> bool:

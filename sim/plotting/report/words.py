@@ -98,6 +98,8 @@ def _group(group: NodeGroup) -> str:
 def _law(law: Difficulty) -> str:
     if not law.rate:
         return "never deviate"
+    if law.difficulty == "empirical":
+        return f"answer as recorded: one deviates with probability {law.rate:g} at each {law.per}"
     kind = _DIFFICULTY.get(law.difficulty, law.difficulty)
     wrong = {0.0: "all on one second-best answer", float("inf"): "each on an answer of its own"}
     alternatives = wrong.get(law.alternatives, f"on alternatives of concentration {law.alternatives:g}")
