@@ -19,7 +19,7 @@ GPU = (
     "answer (near ties: the same few prompts split every set of replicas)"
 )
 CONSENSUS = (
-    "icc; a result needs 9 of 13 votes (fault threshold 1/3: 4 faults); certify: every node votes on what it computed"
+    "icc; a result needs 9 of 13 votes; fault threshold 1/3; f = 4; certify: every node votes on what it computed"
 )
 
 
@@ -64,8 +64,20 @@ def test_what_is_told(name: str, overrides: list[str], title: str, text: str) ->
 
 def test_what_points_do_not_share_varies(tmp_path: Path) -> None:
     told = dict(scenario_words(swept("fault_budget", tmp_path)))
-    assert told["faults"] == "varies; first: none; last: 5 Byzantine votes, silent"
-    assert not told["consensus"].startswith("varies")
+    assert told["faults"] == "varies (first: none; last: 5 Byzantine votes, silent)"
+    assert "..." not in told["consensus"]
+    assert "that deviate with probability 1e-08 ... 0.1 at each request" in told["group gpu"]
+    told = dict(scenario_words(swept("failure_curve", tmp_path)))
+    assert "a result needs 3 ... 27 of 4 ... 40 votes; fault threshold 1/3; f = 1 ... 13; certify" in told["consensus"]
+
+
+def test_a_part_that_varies_leaves_the_others(tmp_path: Path) -> None:
+    both = "sweep={result: {path: consensus.result, values: [certify, propose]}}"
+    told = dict(scenario_words(swept("failure_curve", tmp_path, overrides=[both])))
+    assert told["consensus"] == (
+        "pbft; a result needs 9 of 13 votes; fault threshold 1/3; f = 4; varies (first: certify: every node "
+        "votes on what it computed; last: propose: nodes vote on what a leader computed)"
+    )
 
 
 @pytest.mark.parametrize("file", sorted(SCENARIOS.rglob("*.yaml")), ids=lambda file: file.stem)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DASHES = ("solid", "dash", "dashdot", "dot")
-_TITLE_CHARACTERS = 40
+_TITLE_CHARACTERS = 34
 _FONT = {"family": "system-ui, sans-serif", "size": 13, "color": "#222222"}
 _GRID = {"gridcolor": "#E5E5E5", "zerolinecolor": "#CCCCCC", "linecolor": "#888888", "automargin": True}
 
@@ -59,9 +59,9 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **settings: Any) -> dict[
         "font": _FONT,
         "xaxis": dict(x),
         "yaxis": dict(y),
-        "height": 460,
+        "height": 420,
         "margin": {"l": 12, "r": 12, "t": 36, "b": 12},
-        "legend": {"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+        "legend": {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
         "hovermode": "closest",
         "plot_bgcolor": "white",
         "paper_bgcolor": "white",

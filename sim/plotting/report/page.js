@@ -3,8 +3,16 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figures = read("figures");
   const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  // A legend below takes as many lines as its names need; the plot keeps its height.
+  const grown = (place, data, layout) => {
+    const names = data.filter((trace) => trace.showlegend !== false).map((trace) => (trace.name || "").length);
+    if (layout.showlegend === false || names.length < 2) return layout.height;
+    const columns = Math.max(1, Math.floor(place.clientWidth / (7 * Math.max(...names) + 60)));
+    return layout.height + 20 * Math.min(Math.ceil(names.length / columns), 14);
+  };
   const plots = figures.map(({ name, data, layout }) => {
     const place = document.getElementById(name);
+    layout.height = grown(place, data, layout);
     Plotly.newPlot(place, data, layout, options);
     return place;
   });

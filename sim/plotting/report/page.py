@@ -101,7 +101,7 @@ def _head(subject: Subject, answered: Sequence[Row]) -> list[str]:
     parts = [f"<h1>{text(bounded(scenario.name))}</h1>"]
     parts += [f"<p>{text(line)}</p>" for line in scenario.description[:_DESCRIPTION_MAX].splitlines() if line.strip()]
     account = subject.account
-    setting = account.setting if account else f"{len(subject.rows):,} points: {shared(answered or subject.rows)}"
+    setting = account.setting if account else f"{_points_told(len(subject.rows))}: {shared(answered or subject.rows)}"
     parts.append(f'<p class="soft">{text(setting)}</p>')
     if account and answered and answered[0].result:
         parts += [f'<p class="finding">{text(sentence)}</p>' for sentence in account.sentences]
@@ -118,6 +118,10 @@ def _head(subject: Subject, answered: Sequence[Row]) -> list[str]:
     return parts
 
 
+def _points_told(number: int) -> str:
+    return f"{number:,} point{'s' * (number != 1)}"
+
+
 def _span(answered: Sequence[Row]) -> str:
     """The lowest and the highest block failure, and where they are."""
     found = sorted(
@@ -127,7 +131,8 @@ def _span(answered: Sequence[Row]) -> str:
     if high == 0:
         return "No block fails at any point."
     if low == high:
-        return f"Blocks fail with probability {high:.4g} at every point: one block in {style.one_in(high)}."
+        where = " at every point" if len(answered) > 1 else ""
+        return f"Blocks fail with probability {high:.4g}{where}: one block in {style.one_in(high)}."
     exact = least.result is not None and least.result.block_failure.count is None
     lowest = f"{low:.4g}" if low else "0" if exact else "none seen"
     return f"Block failure goes from {lowest} ({point_name(least)}) to {high:.4g} ({point_name(most)})."

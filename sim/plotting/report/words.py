@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sim.base.text import bounded, shown
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sim.sweeps.row import Row
 
 _ROWS_MAX, _CHARACTERS_MAX = 1_000, 600
+_APART, _NUMBER = "; ", re.compile(r"[\d.,e+/-]+")
 _DIFFICULTY = {
     "near_tie": "near ties: the same few prompts split every set of replicas",
     "independent": "independent of the prompt",
@@ -47,17 +49,34 @@ def scenario_words(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 def _varying(texts: Sequence[str]) -> str:
-    short = [bounded(text, _CHARACTERS_MAX) for text in texts]
-    return short[0] if len(set(texts)) == 1 else f"varies; first: {short[0]}; last: {short[-1]}"
+    """One text where all are the same; else what varies in it, part by part where the parts can be told apart."""
+    parts = [text.split(_APART) for text in texts]
+    if len({len(each) for each in parts}) > 1:
+        return bounded(_first_and_last(texts), 2 * _CHARACTERS_MAX)
+    return bounded(_APART.join(map(_varying_part, zip(*parts, strict=True))), 2 * _CHARACTERS_MAX)
+
+
+def _varying_part(texts: Sequence[str]) -> str:
+    """One text where only numbers differ, with the first and the last of them; else the first and the last text."""
+    words = [text.split() for text in texts]
+    if len({len(each) for each in words}) == 1:
+        columns = [list(dict.fromkeys(column)) for column in zip(*words, strict=True)]
+        if all(len(column) == 1 or all(map(_NUMBER.fullmatch, column)) for column in columns):
+            return " ".join(column[0] if len(column) == 1 else f"{column[0]} ... {column[-1]}" for column in columns)
+    return _first_and_last(texts)
+
+
+def _first_and_last(texts: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(texts))
+    return distinct[0] if len(distinct) == 1 else f"varies (first: {distinct[0]}; last: {distinct[-1]})"
 
 
 def _told(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for name, group in scenario.nodes.items():
         yield f"group {bounded(name)}", _group(group)
     election, consensus = scenario.election, scenario.consensus
-    tolerated = _plural(scenario.faults_tolerated, "fault")
-    threshold = f"fault threshold {consensus.fault_threshold}: {tolerated}"
-    needed = f"a result needs {election.quorum:,} of {election.votes:,} votes ({threshold})"
+    threshold = f"fault threshold {consensus.fault_threshold}; f = {scenario.faults_tolerated:,}"
+    needed = f"a result needs {election.quorum:,} of {election.votes:,} votes; {threshold}"
     yield "consensus", f"{consensus.protocol}; {needed}; {consensus.result}: {_RESULT[consensus.result]}"
     liars = f"{_plural(election.byzantine, 'Byzantine vote')}, {scenario.faults.behaviour}"
     crashed = len(scenario.faults.crashes or ())
