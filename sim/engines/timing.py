@@ -72,6 +72,9 @@ class Timing:
         The first failed blocks (of the first chain, where there are several), at most 100.
     first_violation
         The first safety violation; None if there was none.
+    blocks_by_messages
+        Blocks that were run message by message, where whole phases are worked out at once; elsewhere None, and left
+        out of plain values.
     """
 
     simulated_s: float
@@ -85,6 +88,7 @@ class Timing:
     causes: Mapping[Cause, int]
     failed_blocks: tuple[FailedBlock, ...]
     first_violation: Violation | None
+    blocks_by_messages: int | None = None
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Timing:

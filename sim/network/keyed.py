@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BATCH_NODES_MAX = 1024  # above it a row takes so long that batches no longer pay
 EAGER_NODES_MAX = 24  # up to it all rows cost hardly more than one
 KEPT = 8  # batches a cache keeps
+_SPARE, _ONE, _BELOW_ONE = np.uint64(12), np.float64(1).view(np.uint64), 1 - 2.0**-53
 
 
 class Address(NamedTuple):
@@ -122,8 +123,12 @@ class KeyedUniforms:
         words = [counter >> shift & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)]
         self._start["state"]["counter"] = np.array(words, np.uint64)
         self._bits.state = self._start
-        raw = self._bits.random_raw(count)
-        return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52  # with 53 bits the last would round to 1
+        raw: NDArray[np.uint64] = self._bits.random_raw(count)
+        raw >>= _SPARE  # (k + 1/2) / 2**52 of the 52 bits that stay: with 53 the last would round to 1
+        raw |= _ONE  # read as a float this is 1 + k / 2**52, and what is taken off it leaves no rounding
+        uniform = raw.view(np.float64)
+        uniform -= _BELOW_ONE
+        return uniform
 
 
 class Batches:

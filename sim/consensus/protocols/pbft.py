@@ -141,6 +141,7 @@ class Pbft(Replica):
     timeouts = ("view",)
     proposals = (PrePrepare, NewView)
     ballots = (Prepare, Commit)
+    proposal_votes = True
 
     @classmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:

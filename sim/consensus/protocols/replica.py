@@ -80,6 +80,8 @@ class Replica(ABC):
     """Messages with which a leader puts a value to the vote."""
     ballots: ClassVar[tuple[type[Message], ...]]
     """Votes for a value, in the order of the phases; the last is the final one."""
+    proposal_votes: ClassVar[bool] = False
+    """Whether a leader's proposal is its first ballot too."""
 
     @classmethod
     @abstractmethod
@@ -141,6 +143,10 @@ class Replica(ABC):
         self._result_votes = Votes(self.power)
         self._asked = 0
         self._overtaken = False
+
+    def stand_at(self, height: int) -> None:
+        """Be through with all heights up to one, by what others know; to begin a chain in the middle."""
+        self.height, self.done = height, True
 
     def receive(self, message: Message) -> Sequence[Effect]:
         """Take a message, of any height."""
