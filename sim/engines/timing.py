@@ -15,6 +15,8 @@ it, led every round, or left too few honest votes; `partition`: the network was 
 came too late, or were lost; `stall`: fewer than q nodes can ever vote again.
 """
 FAILED_TOLD_MAX = 100
+IN_TIME = frozenset({"events", "phases"})
+"""Engines that have a clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,15 +267,12 @@ class Chain:
         return bool(late[up].any())
 
     def _sent(self, voters: _Voters, times: Times, *, checkpoints: bool) -> tuple[tuple[type[Message], int], ...]:
-        course, others = self.course, self.n - 1
+        course = self.course
         up, backs = int(voters.up.sum()), int(voters.backs.sum())
         first = backs - course.proposal_votes
         if course.nil and backs < up:
             first += int((times.ready <= times.decided)[voters.up & ~voters.backs].sum())
-        sent = [(course.proposal, others), (course.ballots[0], first * others)]
-        sent += [(ballot, backs * others) for ballot in course.ballots[1:]]
-        if not self.proposes:
-            sent.append((ResultVote, up * others))
-        if checkpoints:
-            sent.append((Checkpoint, up * others))
-        return tuple(sent)
+        senders: list[tuple[type[Message], int]] = [(course.proposal, 1), (course.ballots[0], first)]
+        senders += [(ballot, backs) for ballot in course.ballots[1:]]
+        senders += [(ResultVote, 0 if self.proposes else up), (Checkpoint, up if checkpoints else 0)]
+        return tuple((kind, number * (self.n - 1)) for kind, number in senders if number)

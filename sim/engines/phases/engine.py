@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sim.statistics.counts import Counts
 
 ENGINE = "phases"
+_BYTES_PER_PAIR = 64  # delays, arrivals, and what is made of them, as floats
+_BYTES_PER_NODE = 2_000
 
 
 def refusal(scenario: Scenario) -> str | None:
@@ -26,9 +28,7 @@ def refusal(scenario: Scenario) -> str | None:
 
 
 def _obstacles(scenario: Scenario) -> Iterator[str]:
-    refused = events.refusal(scenario)
-    if refused:
-        yield refused
+    yield from events.obstacles(scenario)
     protocol, faults = scenario.consensus.protocol, scenario.faults
     if protocol not in QUIET:
         yield f"it does not know the phases of {protocol} (it has {', '.join(QUIET)})"
@@ -40,7 +40,17 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     if not isinstance(network.topology, Complete):
         yield "its messages take the direct way (network.topology complete)"
     if network.loss or network.duplication or network.reordering or network.gst or network.partitions:
-        yield "its messages all arrive, after their ordinary delay (no loss, duplication, reordering, gst or partitions)"
+        yield "its messages all arrive in their ordinary time (no loss, duplication, reordering, gst or partitions)"
+    n = scenario.node_count
+    refused = events.too_much(memory_needed(scenario), f"n^2 delays of {n:,} nodes")
+    if refused:
+        yield refused
+
+
+def memory_needed(scenario: Scenario) -> int:
+    """Bytes that a run needs at most, about, while nothing is run message by message."""
+    n, devices = scenario.node_count, max(group.devices or 1 for group in scenario.nodes.values())
+    return _BYTES_PER_PAIR * n * n + n * (_BYTES_PER_NODE + 32 * devices) + 8 * scenario.run.blocks
 
 
 def run_phases(

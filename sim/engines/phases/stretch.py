@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.base.members import numbers
+from sim.consensus.protocols.messages import ResultVote
+from sim.consensus.protocols.pbft import Checkpoint
 from sim.engines.events.measures import Measures
 from sim.engines.events.world import World
 from sim.engines.phases.chain import GRACE_PART
-from sim.engines.phases.quiet import pause
 from sim.engines.phases.state import State
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sim.consensus.protocols.messages import Message
     from sim.engines.events.node import Node
     from sim.engines.phases.chain import Chain
+    from sim.network.links import Flight
 
     Floats = NDArray[np.float64]
 
@@ -51,7 +53,8 @@ class Stretch(World):
         self.first, self.starts = state.height, state.first
         self._until = min(state.height + blocks, chain.scenario.run.blocks + 1)
         self._reached: dict[int, float] = {}
-        self._spoke = np.full(chain.n, -math.inf)
+        self._spoke, self._asked = np.full(chain.n, -math.inf), np.full(chain.n, -math.inf)
+        self._usual = (chain.course.proposal, *chain.course.ballots, ResultVote, Checkpoint)
         self.late = False
         """Whether a node that had not begun heard so much of the others that it asked what it had missed."""
         super().__init__(chain.scenario, failures=failures, measures=measures)
@@ -142,6 +145,11 @@ class Stretch(World):
         if self._chain.wire.bandwidth is not None or isinstance(message, self._chain.course.ballots):
             self._spoke[sender] = self.clock.now
 
+    def _fly(self, message: Message, flight: Flight, size: int) -> None:
+        super()._fly(message, flight, size)
+        if not isinstance(message, self._usual):  # it may be answered, even by those who have gone on
+            self._asked[flight.receivers] = np.maximum(self._asked[flight.receivers], flight.times)
+
     # What comes after.
 
     @property
@@ -156,19 +164,26 @@ class Stretch(World):
 
     def left(self) -> State | None:
         """Where the chain stands now; None if the nodes would not have waited as they did."""
-        chain, before = self._chain, self._state
-        begun = np.full(chain.n, math.inf)
+        chain, begun = self._chain, np.full(self._chain.n, math.inf)
         for number, moment in self._reached.items():
             begun[number] = moment if number not in self._gone else math.inf
         after = State(self._until, begun, np.array(self.links.free), self._devices(), np.full(chain.n, -math.inf))
-        grace = chain.timeouts.result / GRACE_PART
-        pausing = pause(chain.scenario.consensus.protocol, chain.timeouts)
-        asks = after.last - pausing + _SLACK_S >= chain.soonest(begun) + grace
-        single = before.devices.shape[1] == 1
-        busy = not single and bool((after.devices.max(axis=1, where=np.isfinite(after.devices), initial=0) > begun).any())
-        if asks or busy or bool((self._spoke > begun).any()) or chain.turning(after.first, after.last):
+        pending = bool((np.maximum(self._spoke, self._asked) > begun).any())
+        if pending or self._asks(after) or self._unclear(after) or chain.turning(after.first, after.last):
             return None
         return after
+
+    def _asks(self, after: State) -> bool:
+        """Whether nodes that went on would have made one that was still behind ask what it has missed."""
+        chain = self._chain
+        closed = after.last - chain.pause + _SLACK_S
+        return closed >= chain.soonest(after.begun) + chain.timeouts.result / GRACE_PART
+
+    @staticmethod
+    def _unclear(after: State) -> bool:
+        """Whether it is not known which of several devices still work on blocks before."""
+        devices = np.where(np.isfinite(after.devices), after.devices, -math.inf)
+        return devices.shape[1] > 1 and bool((devices.max(axis=1) > after.begun).any())
 
     def _devices(self) -> Floats:
         devices = self._state.devices.copy()

@@ -63,7 +63,7 @@ class Wire:
         constant = self._links.constant
         address = Address(height, 0, self._phase[kind])
         delays = np.full(self.n, constant) if constant is not None else self._links.delays(address, sender)
-        leave: Floats | float = sent
+        leave = np.full(self.n, sent)
         if self.bandwidth is not None and self.n > 1 and self._place is not None:
             each = self.size(kind) / self.bandwidth
             start = max(sent, float(free[sender]))
