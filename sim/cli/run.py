@@ -40,7 +40,7 @@ def run(
     set_
         Override a field, as PATH=VALUE: --set nodes.gpu.count=40. May be given several times.
     engine
-        Who answers: auto, exact, montecarlo, events (message by message, in simulated time) or phases (as events, faster).
+        Who answers: auto, exact, montecarlo, events (message by message, in simulated time), phases (faster).
     blocks
         Blocks to simulate (the exact engine needs none): 1e6.
     seed

@@ -77,7 +77,7 @@ def choose(scenario: Scenario, engine: EngineName, *, traced: bool = False) -> t
         if "phases" in able and not traced:
             return "phases", timed
         if "events" in able:
-            return "events", timed if traced else f"{timed}; phases cannot answer this: {refusals['phases']}"
+            return "events", timed
         return able[0], f"the events engine cannot answer this: {refusals['events']}"
     if able[0] == "exact":
         return "exact", "it can answer this scenario, and is the cheapest that can"
