@@ -12,6 +12,7 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.advise import advise
+from sim.cli.bench import bench
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.compare import compare
@@ -58,6 +59,7 @@ for command in (
     cosines,
     protocols,
     schema,
+    bench,
 ):
     app.command(command)
 

@@ -390,7 +390,7 @@ class World:
         if self.course and rest > 0:
             rest = self.course.stalls(rest)
         self.ended = self.clock.now
-        if self.trace and rest:
+        if self.trace and rest and self.first == 1:
             self.trace.stalled(self.clock.now, height, rest)
         if rest:
             self.measures.failed(height, Outcome.no_quorum, "stall", rest)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sim.engines.phases.state import State
     from sim.engines.phases.stretch import Stretch
 
-_STRETCH_MAX = 64
-_CALM = 4  # times the length of the last stretch: blocks after which the next one is short again
+_STRETCH_MAX = 64  # blocks: a stretch that follows upon another at once is twice as long, up to this
 
 
 class _Part(NamedTuple):
@@ -59,7 +58,7 @@ class Run:
     ) -> None:
         self._chain, self._measures, self._report, self._failures = chain, measures, report, failures
         self._part: _Part | None = None
-        self._length, self._calm, self._late = 1, 0, False
+        self._length, self._calm, self._late = 1, True, False
         self.by_messages = 0
         self.ended = 0.0
 
@@ -78,7 +77,7 @@ class Run:
         if step is None or self._late:
             return None
         self._settle(_Part(state, 0, 0, lambda measures: self._tell(step, measures)))
-        self._calm += 1
+        self._calm = True
         self.ended = step.after.last
         return step.after
 
@@ -89,8 +88,8 @@ class Run:
 
     def _messages(self, state: State) -> State | None:
         """Some blocks message by message; from the block before, if that turns out to be disturbed too."""
-        self._length = min(2 * self._length, _STRETCH_MAX) if self._calm < _CALM * self._length else 1
-        self._calm = 0
+        self._length = 1 if self._calm else min(2 * self._length, _STRETCH_MAX)
+        self._calm = False
         end = state.height + self._length
         stretch, left = (None, None) if self._late else self._stretch(state, end)
         if stretch is None or stretch.late:

@@ -1,4 +1,10 @@
-"""Blocks that are run message by message, from the state that those before them left."""
+"""Blocks that are run message by message, from the state that those before them left.
+
+Nodes that are through with them wait before the next block, so that the phases can go on from there; where waiting
+would have made a difference, the stretch is run again, and is twice as long. All draws are keyed, so that the blocks
+come out as in a run that is message by message from the start: but for who is first of several that do something at the
+same instant, to the last bit, which can only happen where latencies are constant.
+"""
 
 from __future__ import annotations
 

@@ -20,15 +20,16 @@ PLAIN: dict[str, Any] = {"nodes": {"a": {"count": 4, "executor": {"kind": "cpu"}
     ("parts", "chosen"),
     [
         ({}, "exact"),
-        ({"network": {}}, "events"),
-        ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1}]}}, "events"),
+        ({"network": {}}, "phases"),
+        ({"network": {"loss": 0.1}}, "events"),
+        ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1}]}}, "phases"),
         ({"faults": {"byzantine": 1, "behaviour": "withhold"}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "delay", "delay": 1}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "exact"),
         ({"network": {}, "consensus": {"protocol": "icc"}}, "exact"),
     ],
 )
-def test_auto_takes_events_only_for_a_network_or_timed_faults(parts: dict[str, Any], chosen: str) -> None:
+def test_auto_takes_a_clock_only_for_a_network_or_timed_faults(parts: dict[str, Any], chosen: str) -> None:
     scenario = Scenario.model_validate(PLAIN | parts)
     name, reason = choose(scenario, "auto")
     assert name == chosen

@@ -13,12 +13,12 @@ from timed import chain
 from sim import Scenario
 
 LOGNORMAL = {"kind": "lognormal", "median": 0.05, "sigma": 0.6}
+FAR = {"kind": "normal", "mean": 0.1, "deviation": 0.01}
 LATENCIES = [
-    0.05,
     LOGNORMAL,
     {"kind": "uniform", "low": 0.0, "high": 0.3},
     {"kind": "pareto", "minimum": 0.02, "shape": 1.5},
-    {"kind": "regions", "between": {"eu": {"eu": 0.01, "us": LOGNORMAL}, "us": {"us": 0.02}}},
+    {"kind": "regions", "between": {"eu": {"eu": LOGNORMAL, "us": FAR}, "us": {"us": LOGNORMAL}}},
 ]
 SECONDS = [None, 0.01, 0.7, 3.0, {"kind": "lognormal", "median": 0.5, "sigma": 0.5}]
 LAWS = [None, None, {"difficulty": "near_tie", "rate": 0.05}, {"difficulty": "independent", "rate": 0.1}]
@@ -34,7 +34,7 @@ def scenarios(draw: st.DrawFn, sizes: tuple[int, ...] = (4, 7, 16)) -> Scenario:
         executor: dict[str, Any] = {"kind": "gpu", "nondeterminism": law} if law else {"kind": "cpu"}
         seconds = draw(st.sampled_from(SECONDS))
         executor |= {} if seconds is None else {"seconds_per_request": seconds}
-        nodes[name] = {"count": count, "region": region, "executor": executor, "devices": draw(st.sampled_from([1, 1, 2]))}
+        nodes[name] = {"count": count, "region": region, "executor": executor, "devices": draw(st.sampled_from([1, 2]))}
         nodes[name]["power"] = draw(st.sampled_from([1, 1, 1, 2]))
     power = sum(group["count"] * group["power"] for group in nodes.values())
     consensus: dict[str, Any] = {
@@ -112,7 +112,7 @@ def test_forty_nodes_two_of_them_slow_five_silent(protocol: str, result: str, mo
     by_messages(scenario)
 
 
-@pytest.mark.parametrize("latency", LATENCIES[:3], ids=str)
+@pytest.mark.parametrize("latency", [0.05, *LATENCIES[:2]], ids=str)
 @pytest.mark.parametrize("result", ["certify", "propose"])
 @pytest.mark.parametrize("protocol", ["pbft", "tendermint"])
 def test_where_nothing_goes_wrong_no_block_is_run_by_messages(protocol: str, result: str, latency: Any) -> None:
