@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -52,6 +52,19 @@ class Address(NamedTuple):
                 raise ValueError(f"must have all parts in range: {self}")
             number = number << bits | part
         return number
+
+
+class Uniforms(Protocol):
+    """A source of uniforms, strictly between 0 and 1, by address, sender and receiver."""
+
+    def row(self, address: Address, sender: int) -> Floats:
+        """Those of one sender, shape (n,)."""
+
+    def matrix(self, address: Address) -> Floats:
+        """Those of all senders, shape (n, n)."""
+
+    def line(self, address: Address, count: int) -> Floats:
+        """Those of the address alone, shape (count,)."""
 
 
 class KeyedUniforms:

@@ -10,7 +10,7 @@ import numpy as np
 from sim.network.delays import PairDelays
 from sim.network.disruption import DELAY, DRAWS, REPEAT_DELAY, Disruption, drawn_for
 from sim.network.gossip import Flood, Gossip
-from sim.network.keyed import BATCH_NODES_MAX, KEPT, Address, Batches, KeyedUniforms
+from sim.network.keyed import BATCH_NODES_MAX, KEPT, Address, Batches, KeyedUniforms, Uniforms
 from sim.network.schema import Network
 from sim.statistics.streams import named_key
 
@@ -47,6 +47,8 @@ class Links:
         Global numbers of each group's nodes.
     seed
         The user's seed.
+    uniforms
+        Where draws come from; None: keyed by the seed.
 
     Attributes
     ----------
@@ -61,11 +63,18 @@ class Links:
         The topology does not fit the nodes, or a region has no latency.
     """
 
-    def __init__(self, network: Network, regions: Sequence[str], numbering: Mapping[str, range], seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        regions: Sequence[str],
+        numbering: Mapping[str, range],
+        seed: int,
+        uniforms: Uniforms | None = None,
+    ) -> None:
         n = self._n = len(regions)
         self.down: set[int] = set()
         self._network = network
-        self._uniforms = KeyedUniforms(named_key("network", seed), n)
+        self._uniforms = uniforms or KeyedUniforms(named_key("network", seed), n)
         self._pairs = PairDelays(network.latency, regions)
         self._constant = self._pairs.constant
         self._disruption = Disruption(network, numbering, self._uniforms, n)

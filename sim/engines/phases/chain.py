@@ -19,11 +19,13 @@ from sim.engines.phases.executions import Executions
 from sim.engines.phases.quiet import QUIET, Times, pause, results_quiet
 from sim.engines.phases.state import State
 from sim.engines.phases.wire import Quorum, Wire
+from sim.network.keyed import KeyedUniforms, Uniforms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from sim.consensus.attackers import Answers
     from sim.consensus.protocols.messages import Message
     from sim.scenario.schema import Scenario
 
@@ -75,9 +77,11 @@ class Chain:
     ----------
     scenario
         One that the engine can answer.
+    uniforms
+        Makes the source of what is drawn, from its key; None: it is keyed, as for messages.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, uniforms: Callable[[int], Uniforms] | None = None) -> None:
         consensus, protocol = scenario.consensus, PROTOCOLS.load(scenario.consensus.protocol)
         self.scenario, self.power = scenario, powers(scenario)
         self.n, self.quorum = len(self.power), scenario.election.quorum
@@ -91,7 +95,8 @@ class Chain:
         self._kinds = protocol(setting).messages
         self._interval = interval if Checkpoint in self._kinds else 0
         self.course = course_of(protocol)
-        self.wire, self._executions = Wire(scenario, self._kinds), Executions(scenario)
+        make = uniforms or (lambda key: KeyedUniforms(key, self.n))
+        self.wire, self._executions = Wire(scenario, self._kinds, make), Executions(scenario, make)
         self._leaders = Leaders(self.power, scenario.run.seed, 1)
         self._answers = answers_of(scenario)
         self._weights = np.array(self.power)
@@ -113,14 +118,11 @@ class Chain:
 
     def step(self, before: State) -> Step | None:
         """Work out a block; None where a timer would run out, the block would fail, or nodes come and go."""
-        height, answers = before.height, self._answers(before.height)
-        voters = self._voters(before, self._leaders.of(height)[0], answers)
+        height, voters = before.height, self._voters(before)
         if voters is None:
             return None
         free, devices = before.free.copy(), before.devices.copy()
-        times = self._ordered(height, voters, before.begun, free, devices)
-        if not self.proposes:
-            times = self._certified(height, voters, times, free, devices)
+        times = self._times(before, voters, free, devices)
         checkpoints = bool(self._interval) and height % self._interval == 0
         if not self._undisturbed(voters, times) or (checkpoints and not self._in_time(height, times, free)):
             return None
@@ -146,8 +148,31 @@ class Chain:
             return True
         return before.last < self.soonest(step.after.begun) and bool((before.owed < step.times.decided).all())
 
-    def _voters(self, before: State, leader: int, answers: Answers) -> _Voters | None:
-        up = np.isfinite(before.begun)
+    def race(self, before: State) -> tuple[float, State] | None:
+        """Seconds until enough nodes have the result, whatever the timers, and where the chain stands then.
+
+        Returns
+        -------
+        tuple or None
+            None where the leader says nothing, or no result has a quorum.
+        """
+        voters = self._voters(before)
+        if voters is None:
+            return None
+        free, devices = before.free.copy(), before.devices.copy()
+        times = self._times(before, voters, free, devices)
+        known = float(self._enough.reached(times.closed.copy()))
+        nothing = np.full(self.n, -math.inf)
+        after = State(before.height + 1, times.closed + self.pause, free, devices, nothing)
+        return known - float(before.begun[voters.leader]), after
+
+    def _times(self, before: State, voters: _Voters, free: Floats, devices: Floats) -> Times:
+        times = self._ordered(before.height, voters, before.begun, free, devices)
+        return times if self.proposes else self._certified(before.height, voters, times, free, devices)
+
+    def _voters(self, before: State) -> _Voters | None:
+        up, answers = np.isfinite(before.begun), self._answers(before.height)
+        leader = self._leaders.of(before.height)[0]
         if not up[leader]:
             return None
         agree, diverged = up, 0

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.network.keyed import Address, KeyedUniforms
+from sim.network.keyed import Address
 from sim.statistics.streams import named_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from sim.network.keyed import Uniforms
     from sim.scenario.schema import Scenario
 
     Floats = NDArray[np.float64]
@@ -25,13 +28,15 @@ class Executions:
     ----------
     scenario
         Whose executors.
+    uniforms
+        Makes the source of their times, from its key.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, uniforms: Callable[[int], Uniforms]) -> None:
         groups = [(nodes, scenario.nodes[name]) for name, nodes in scenario.numbering.items()]
         self._laws = [(nodes, group.executor) for nodes, group in groups if group.executor.seconds_per_request]
         self._requests = range(scenario.workload.requests_per_block)
-        self._draws = KeyedUniforms(named_key("execution", scenario.run.seed), scenario.node_count)
+        self._draws = uniforms(named_key("execution", scenario.run.seed))
         self._drawn = any(self._constant(executor) is None for _, executor in self._laws)
         self._works = np.zeros(scenario.node_count, bool)
         self._seconds = np.zeros(scenario.node_count)

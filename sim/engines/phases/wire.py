@@ -11,11 +11,15 @@ from sim.engines.events.world import regions_of
 from sim.network.keyed import Address
 from sim.network.links import Links
 from sim.network.schema import Network
+from sim.statistics.streams import named_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from sim.consensus.protocols.messages import Message
+    from sim.network.keyed import Uniforms
     from sim.scenario.schema import Scenario
 
     Floats = NDArray[np.float64]
@@ -31,12 +35,17 @@ class Wire:
         Whose network.
     kinds
         Every kind of message, in the order that numbers them.
+    uniforms
+        Makes the source of the delays, from its key.
     """
 
-    def __init__(self, scenario: Scenario, kinds: tuple[type[Message], ...]) -> None:
+    def __init__(
+        self, scenario: Scenario, kinds: tuple[type[Message], ...], uniforms: Callable[[int], Uniforms]
+    ) -> None:
         self.network = scenario.network or Network()
         self.n = scenario.node_count
-        self._links = Links(self.network, regions_of(scenario), scenario.numbering, scenario.run.seed)
+        drawn = uniforms(named_key("network", scenario.run.seed))
+        self._links = Links(self.network, regions_of(scenario), scenario.numbering, scenario.run.seed, drawn)
         self._phase = {kind: number for number, kind in enumerate(kinds)}
         self._buffer = np.empty((self.n, self.n))
         self._own = np.arange(self.n)
