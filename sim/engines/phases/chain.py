@@ -60,7 +60,7 @@ class Step(NamedTuple):
     sent: tuple[tuple[type[Message], int], ...]
 
 
-class _Voters(NamedTuple):
+class Voters(NamedTuple):
     """Who leads a block, who takes part, who votes for it, whose result wins, and how many computed another."""
 
     leader: int
@@ -118,7 +118,7 @@ class Chain:
 
     def step(self, before: State) -> Step | None:
         """Work out a block; None where a timer would run out, the block would fail, or nodes come and go."""
-        height, voters = before.height, self._voters(before)
+        height, voters = before.height, self.voters(before)
         if voters is None:
             return None
         free, devices = before.free.copy(), before.devices.copy()
@@ -148,17 +148,8 @@ class Chain:
             return True
         return before.last < self.soonest(step.after.begun) and bool((before.owed < step.times.decided).all())
 
-    def race(self, before: State) -> tuple[float, State] | None:
-        """Seconds until enough nodes have the result, whatever the timers, and where the chain stands then.
-
-        Returns
-        -------
-        tuple or None
-            None where the leader says nothing, or no result has a quorum.
-        """
-        voters = self._voters(before)
-        if voters is None:
-            return None
+    def race(self, before: State, voters: Voters) -> tuple[float, State]:
+        """Seconds until enough nodes have the result, whatever the timers, and where the chain stands then."""
         free, devices = before.free.copy(), before.devices.copy()
         times = self._times(before, voters, free, devices)
         known = float(self._enough.reached(times.closed.copy()))
@@ -166,11 +157,12 @@ class Chain:
         after = State(before.height + 1, times.closed + self.pause, free, devices, nothing)
         return known - float(before.begun[voters.leader]), after
 
-    def _times(self, before: State, voters: _Voters, free: Floats, devices: Floats) -> Times:
+    def _times(self, before: State, voters: Voters, free: Floats, devices: Floats) -> Times:
         times = self._ordered(before.height, voters, before.begun, free, devices)
         return times if self.proposes else self._certified(before.height, voters, times, free, devices)
 
-    def _voters(self, before: State) -> _Voters | None:
+    def voters(self, before: State) -> Voters | None:
+        """Who takes part in a block; None where its leader does not, or no result can have a quorum."""
         up, answers = np.isfinite(before.begun), self._answers(before.height)
         leader = self._leaders.of(before.height)[0]
         if not up[leader]:
@@ -183,9 +175,9 @@ class Chain:
             diverged = sum(answers.nodes) - answers.nodes[winner]
         if self._weights[agree].sum() < self.quorum:
             return None
-        return _Voters(leader, up, agree if self.proposes else up, agree, diverged)
+        return Voters(leader, up, agree if self.proposes else up, agree, diverged)
 
-    def _ordered(self, height: int, voters: _Voters, begun: Floats, free: Floats, devices: Floats) -> Times:
+    def _ordered(self, height: int, voters: Voters, begun: Floats, free: Floats, devices: Floats) -> Times:
         """From the beginning of a block to the decision."""
         course, leader, backs = self.course, voters.leader, voters.backs
         alone = np.full(self.n, math.inf)
@@ -211,7 +203,7 @@ class Chain:
         return Times(begun, accepted, leads, ready, enough, prepared, final, decided, None, decided)
 
     def _phase(
-        self, ballot: type[Message], height: int, voters: _Voters, since: tuple[Floats, Floats], free: Floats
+        self, ballot: type[Message], height: int, voters: Voters, since: tuple[Floats, Floats], free: Floats
     ) -> tuple[Floats, Floats]:
         """One vote phase: when each node has a quorum of any votes, and of those for the proposal."""
         (accepted, ready), backs, leader = since, voters.backs, voters.leader
@@ -231,7 +223,7 @@ class Chain:
         prepared[~backs] = math.inf
         return (enough if diverged else prepared), prepared
 
-    def _certified(self, height: int, voters: _Voters, times: Times, free: Floats, devices: Floats) -> Times:
+    def _certified(self, height: int, voters: Voters, times: Times, free: Floats, devices: Floats) -> Times:
         """The vote on results, after the decision."""
         voted = self._executions.done(height, times.decided, devices)
         votes = self.wire.from_all(ResultVote, height, voted, free)
@@ -241,7 +233,7 @@ class Chain:
 
     # When the phases are not all that happens.
 
-    def _undisturbed(self, voters: _Voters, times: Times) -> bool:
+    def _undisturbed(self, voters: Voters, times: Times) -> bool:
         there = times.only(voters.up)
         quiet = bool(np.isfinite(there.closed).all()) and self._quiet(there, self.timeouts)
         return quiet and results_quiet(there, self.timeouts)
@@ -291,7 +283,7 @@ class Chain:
             late = times.voted >= times.closed
         return bool(late[up].any())
 
-    def _sent(self, voters: _Voters, times: Times, *, checkpoints: bool) -> tuple[tuple[type[Message], int], ...]:
+    def _sent(self, voters: Voters, times: Times, *, checkpoints: bool) -> tuple[tuple[type[Message], int], ...]:
         course = self.course
         up, backs = int(voters.up.sum()), int(voters.backs.sum())
         first = backs - course.proposal_votes

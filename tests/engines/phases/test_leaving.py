@@ -61,7 +61,7 @@ def test_a_prevote_timer_runs_from_prevotes_of_any_kind() -> None:
 
 def test_a_slow_node_that_hears_of_the_next_height_for_long_asks_and_leads_out() -> None:
     assert by_messages(mixed(0.15, "pbft", "propose", {})) == 0
-    assert by_messages(mixed(0.25, "pbft", "propose", {"result": 0.4})) > 0  # it is later than a quarter of that
+    assert by_messages(mixed(0.4, "pbft", "propose", {"result": 0.4})) > 0  # it is later than a quarter of that
     assert by_messages(mixed(1.2, "pbft", "propose", {"result": 20.0})) > 0  # or two heights behind
 
 
