@@ -17,6 +17,7 @@ from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
+from sim.cli.deadline import deadline
 from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
@@ -60,6 +61,7 @@ for command in (
     protocols,
     schema,
     bench,
+    deadline,
 ):
     app.command(command)
 
