@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim.consensus.protocols import PROTOCOLS
 from sim.consensus.protocols.effects import (
@@ -23,7 +23,6 @@ from sim.consensus.protocols.effects import (
     SetTimer,
     Timer,
 )
-from sim.consensus.protocols.replica import Replica
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.rules import Consensus
 from sim.consensus.timeouts import Timeouts
@@ -34,6 +33,19 @@ if TYPE_CHECKING:
     from sim.consensus.protocols.messages import Message, Value
 
 ANSWER = (0,)
+FLUSHING = 16
+"""Heights after the last one that a pipelined replica begins at once; before each later one it waits a second."""
+
+
+def messages_a_block(protocol: str, n: int, *, proposes: bool) -> int:
+    """Messages of a block, by the protocol's formula."""
+    formulas = {
+        "pbft": (2 * n, 3 * n),
+        "tendermint": (2 * n + 1, 3 * n + 1),
+        "hotstuff": (2, 4),
+        "icc": (4 * n + 1, 5 * n + 1),
+    }
+    return (n - 1) * formulas[protocol][not proposes]
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Cluster:
     timeouts: Timeouts = field(default_factory=Timeouts)
     checkpoint_interval: int = 100
     heights: int = 1
-    """Heights to run; later ones are not begun."""
+    """Heights to run; later ones are begun by pipelined replicas only, while these are open, and carry nothing."""
     leaders: tuple[int, ...] = ()
     holds: Callable[[Letter], bool] = lambda _: False
     """Letters that are not delivered for now."""
@@ -68,6 +80,8 @@ class Cluster:
     """Letters that never arrive."""
     doubles: float = 0.0
     """Share of the letters that arrive a second time."""
+    slow: float = 0.0
+    """Share of the executions that take some seconds; the others take no time."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -77,17 +91,18 @@ class Cluster:
         self.quorum, self.faults = rules.quorum_of(votes), rules.faults_tolerated(votes)
         self.bag: list[Letter] = []
         self.todo: deque[tuple[int, Effect]] = deque()
-        self.timers: dict[tuple[int, str], tuple[float, Timer]] = {}
+        self.timers: dict[tuple[int, str, int], tuple[float, Timer]] = {}
         self.now = 0.0
         self.down: set[int] = set()
         self.decided: dict[int, dict[int, Value]] = {}
         self.certified: dict[int, dict[int, int | None]] = {}
         self.left: dict[int, set[int]] = {}
         self.reached: dict[int, int] = {}
+        self.refused: dict[int, int] = {}
         self.sent: list[Message] = []
         self.sends = 0
         self.phases: dict[tuple[int, int], list[str]] = {}
-        self.replicas: list[Replica] = []
+        self.replicas: list[Any] = []
         make = PROTOCOLS.load(self.protocol)
         for node in range(self.n):
             setting = Setting(
@@ -106,7 +121,15 @@ class Cluster:
         """Begin height 1 everywhere."""
         for node in range(self.n):
             self.reached[node] = 1
-            self.apply(node, self.replicas[node].enter(1, self.order(1)))
+            self.enter(node, 1)
+
+    def enter(self, node: int, height: int) -> None:
+        """Let a replica begin a height."""
+        replica = self.replicas[node]
+        if height > self.heights and (not replica.pipelined or self.through()):
+            self.refused[node] = height
+        elif replica.height < height:
+            self.apply(node, replica.enter(height, self.order(height), self.order(height + 1)[0]))
 
     def order(self, height: int) -> tuple[int, ...]:
         """Leaders of a height."""
@@ -123,16 +146,19 @@ class Cluster:
 
     def do(self, node: int, effect: Effect) -> None:
         """Carry out one effect."""
-        replica = self.replicas[node]
         match effect:
             case Broadcast(message):
                 self.send(node, (other for other in range(self.n) if other != node), message)
             case Send(receivers, message):
                 self.send(node, receivers, message)
-            case SetTimer(timer, seconds):
-                self.timers[node, timer.kind] = (self.now + seconds, timer)
+            case SetTimer(timer, seconds, lane):
+                self.timers[node, timer.kind, lane] = (self.now + seconds, timer)
             case Execute(height):
-                self.apply(node, replica.executed(height, self.answers.get(node, ANSWER)))
+                if self.slow and height <= self.heights and self.random.random() < self.slow:
+                    ready = self.now + self.random.choice((1, 5, 12))
+                    self.timers[node, "execution", height] = (ready, Timer("execution", height, 0))
+                else:
+                    self.execute(node, height)
             case Enter(height, _, phase):
                 self.phases.setdefault((node, height), []).append(phase)
             case Decide(height, _, value):
@@ -146,8 +172,15 @@ class Cluster:
             case Close(height):
                 self.reached[node] = height
             case Advance(height):
-                if height <= self.heights:
-                    self.apply(node, replica.enter(height, self.order(height)))
+                if height > self.heights + FLUSHING:
+                    self.timers[node, "idle", height] = (self.now + 1, Timer("idle", height, 0))
+                else:
+                    self.enter(node, height)
+
+    def execute(self, node: int, height: int) -> None:
+        """End an execution."""
+        answer = self.answers.get(node, ANSWER) if height <= self.heights else ANSWER
+        self.apply(node, self.replicas[node].executed(height, answer))
 
     def send(self, node: int, receivers: Iterable[int], message: Message) -> None:
         """Put letters into the bag."""
@@ -155,7 +188,7 @@ class Cluster:
             return
         self.sent.append(message)
         for receiver in receivers:
-            self.sends += 1
+            self.sends += message.height <= self.heights
             letter = Letter(receiver, message)
             if receiver not in self.down and not self.loses(letter):
                 self.bag.append(letter)
@@ -180,7 +213,12 @@ class Cluster:
             return False
         key = min(waiting, key=lambda one: (waiting[one][0], one))
         self.now, timer = self.timers.pop(key)
-        self.apply(key[0], self.replicas[key[0]].expire(timer))
+        if timer.kind == "idle":
+            self.enter(key[0], timer.height)
+        elif timer.kind == "execution":
+            self.execute(key[0], timer.height)
+        else:
+            self.apply(key[0], self.replicas[key[0]].expire(timer))
         return True
 
     def run(self, *, turns: int = 10_000, until: Callable[[], bool] | None = None) -> None:
@@ -196,13 +234,15 @@ class Cluster:
         """Stop a replica: its timers and the letters on their way to it are lost."""
         self.down.add(node)
         self.bag = [letter for letter in self.bag if letter.receiver != node]
-        for key in [key for key in self.timers if key[0] == node]:
+        for key in [key for key in self.timers if key[0] == node and key[1] != "execution"]:
             del self.timers[key]
 
     def recover(self, node: int) -> None:
         """Let it work again."""
         self.down.discard(node)
         self.apply(node, self.replicas[node].resume())
+        for other, height in sorted(self.refused.items()):
+            self.enter(other, height)
 
     @property
     def honest(self) -> list[int]:

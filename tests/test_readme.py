@@ -15,18 +15,23 @@ from sim.scenario.load import validated
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CONSOLE = re.findall(r"^```console\n\$ (.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
+CONSOLE = re.findall(r"^```console\n((?:.*\n)*?)```", README, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("command", "output"), CONSOLE)
+@pytest.mark.parametrize("block", CONSOLE)
 def test_commands_print_what_the_readme_shows(
-    command: str, output: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    program, *arguments = shlex.split(command)
-    assert program == "sim"
-    assert execute(arguments) == 0
-    assert capsys.readouterr().out == output
+    """Commands of a block are run one after the other; what they write is written elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios").symlink_to(ROOT / "scenarios")
+    shown = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    assert "".join(f"$ {command}\n{output}" for command, output in shown) == block
+    for command, output in shown:
+        program, *arguments = shlex.split(command)
+        assert program == "sim"
+        assert execute(arguments) == 0
+        assert capsys.readouterr().out == output
 
 
 def test_the_main_job_runs_the_two_examples() -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-STATES, RUNS = 200, 10
+STATES, RUNS = 100, 10
 _SHARE = 0.2  # of the states that reach a level, how many reach the next, about
 _MOVES = 6  # steps of each state at each level
 _LEVELS_MAX = 100

@@ -45,7 +45,7 @@ def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[
     ScenarioError
         The file cannot be read, or holds something else.
     """
-    name, raw = str(path), _read(path)
+    name, raw = str(path), read_bytes(path)
     adapter: TypeAdapter[Any] = TypeAdapter(list[kind])  # type: ignore[valid-type]
     printed = f"is not what sim {command} --format json printed"
     try:
@@ -60,7 +60,7 @@ def read_rows(path: str | PathLike[str], kind: type[Row], command: str) -> list[
     return rows
 
 
-def _read(path: str | PathLike[str]) -> bytes:
+def read_bytes(path: str | PathLike[str]) -> bytes:
     """Bytes of a regular file of bounded size."""
     name = str(path)
     try:
@@ -86,7 +86,7 @@ def read_over_time(path: str | PathLike[str]) -> Result:
     """
     name, message = str(path), "is not what sim run --format json printed of a scenario with recovery or on_failure"
     try:
-        plain = json.loads(_read(path))
+        plain = json.loads(read_bytes(path))
         plain = {key: value for key, value in plain.items() if key not in {"cost", "filled_in"}}
         result = Result.from_dict(plain)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):

@@ -4,7 +4,8 @@
 
     SplitquorumError            exit code 2, one line a problem, never a traceback
     ├── ScenarioError           the scenario file, an override or a flag is wrong
-    └── EngineError             the scenario is fine, but this engine cannot answer it
+    ├── EngineError             the scenario is fine, but this engine cannot answer it
+    └── PluginError             what another package adds cannot be used
 
 Anything else that escapes is a fault of ours (exit code 1).
 """
@@ -63,6 +64,10 @@ class ScenarioError(SplitquorumError):
             lines.append(f"and {len(problems) - PROBLEMS_TOLD_MAX:,} more mistakes")
         super().__init__("\n".join(lines))
         self.problems = tuple(problems)
+
+
+class PluginError(SplitquorumError):
+    """What another package adds cannot be loaded, or is not what it should be."""
 
 
 class EngineError(SplitquorumError):

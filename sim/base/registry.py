@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import get_annotations
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from sim.base.text import did_you_mean
+from sim.base.errors import PluginError
+from sim.base.text import did_you_mean, printable
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class Registry:
         Entry point group for outside packages; empty if there is none.
     default
         The name meant where the key is absent; empty if the key is required.
+    base
+        `module:Class` that outside classes derive from; empty if that does not matter.
     """
 
     key: str
     builtin: Mapping[str, str]
     group: str = ""
     default: str = ""
+    base: str = ""
     _loaded: dict[str, type[Any]] = field(default_factory=dict, compare=False)
 
     def names(self) -> list[str]:
@@ -53,14 +58,31 @@ class Registry:
         ------
         KeyError
             Nothing of that name is built in or installed.
+        PluginError
+            What is installed cannot be used.
         """
         if name not in self._loaded:
-            if name in self.builtin:
-                module, _, attribute = self.builtin[name].partition(":")
-                self._loaded[name] = getattr(import_module(module), attribute)
-            else:
-                self._loaded[name] = self._outside()[name].load()
+            built_in = name in self.builtin
+            self._loaded[name] = _imported(self.builtin[name]) if built_in else self._from_outside(name)
         return self._loaded[name]
+
+    def _from_outside(self, name: str) -> type[Any]:
+        point = self._outside()[name]
+        what = f"{self.key} {name} of an installed package ({point.value})"
+        try:
+            found = point.load()
+        except Exception as error:  # noqa: BLE001 -- of a module that is anybody's
+            raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {printable(str(error))}") from None
+        base = _imported(self.base) if self.base else object
+        if not isinstance(found, type) or not issubclass(found, base):
+            raise PluginError(f"{what} is no class that derives from {self.base or 'object'}")
+        lacking = [
+            *getattr(found, "__abstractmethods__", ()),
+            *(one for one in _declared(base) if not hasattr(found, one)),
+        ]
+        if lacking:
+            raise PluginError(f"{what} lacks {', '.join(sorted(lacking))}")
+        return found
 
     def validate(self, value: Any) -> Any:
         """Validate a mapping with the class that its key names; an instance passes as it is."""
@@ -89,11 +111,36 @@ class Registry:
             raise _wrong(value, (self.key, _mistake(message))) from None
         return chosen.model_validate(value)
 
+    def validate_name(self, value: Any) -> str:
+        """Validate a name that stands by itself."""
+        if isinstance(value, str) and (value in self.builtin or value in self._outside()):
+            return value
+        known = self.names()
+        hint = did_you_mean(value, known) if isinstance(value, str) else ""
+        message = f"must be one of {', '.join(known)}" + (f"; {hint}" if hint.startswith("did") else "")
+        raise PydanticCustomError("mistake", "{text}", {"text": message})
+
     def _choices(self) -> str:
         return f"one of {', '.join(self.names())}"
 
     def _outside(self) -> Mapping[str, Any]:
         return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
+
+
+def _imported(path: str) -> type[Any]:
+    module, _, attribute = path.partition(":")
+    found: type[Any] = getattr(import_module(module), attribute)
+    return found
+
+
+def _declared(base: type[Any]) -> list[str]:
+    """Class variables that a class declares, with a value or without."""
+    return [name for name, kind in get_annotations(base).items() if "ClassVar" in str(kind)]
+
+
+def _abstract(found: type[Any]) -> frozenset[str]:
+    """Methods that a class leaves to those which derive from it."""
+    return getattr(found, "__abstractmethods__", frozenset())
 
 
 def _mistake(text: str) -> PydanticCustomError:

@@ -11,7 +11,7 @@ from sim.cli.flags import number, whole
 
 
 def chart(trace: str, /, *, height: str, output: Annotated[str, Parameter(name=["--output", "-o"])]) -> int:
-    """Draw the messages of one height: nodes as lines, time from left to right.
+    """Draw the messages of one height of a trace: nodes as lines, time from left to right.
 
     For example: sim chart trace.jsonl --height 33 -o chart.svg
 
@@ -20,7 +20,7 @@ def chart(trace: str, /, *, height: str, output: Annotated[str, Parameter(name=[
     Parameters
     ----------
     trace
-        What `sim run --engine events --trace` wrote.
+        What `sim run --engine events --trace` wrote, or `sim check --trace`.
     height
         Which height, from 1.
     output

@@ -63,9 +63,10 @@ def deadline(
 
 def _told(found: Misses) -> str:
     from sim.cli.meaning import one_in
+    from sim.engines.result import Estimate
 
     share = f"{found.probability:.3g} of the blocks (95 %: {found.low:.3g} to {found.high:.3g})"
-    rare = f", {one_in(found.probability)}," if found.probability else ""
+    rare = f", {one_in(Estimate.exact(found.probability))}," if found.probability else ""
     return (
         f"{share}{rare} take longer than {found.deadline_s:g} s.\n"
         f"Importance splitting over {len(found.levels)} levels: {found.blocks:,} blocks worked out."

@@ -15,6 +15,7 @@ from sim.cli.advise import advise
 from sim.cli.bench import bench
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
+from sim.cli.check import check
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
 from sim.cli.deadline import deadline
@@ -53,6 +54,7 @@ for command in (
     results,
     plot,
     merge,
+    check,
     compare,
     advise,
     feasibility,

@@ -15,7 +15,7 @@ def protocols(
     Parameters
     ----------
     name
-        One of them: pbft or tendermint. Left out, all are listed.
+        One of them: pbft, tendermint, hotstuff or icc. Left out, all are listed.
     output
         Draw its state diagram: .png, .svg or .pdf.
     """

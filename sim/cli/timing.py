@@ -76,8 +76,8 @@ def _timeouts(scenario: Scenario) -> dict[str, Any]:
     wanted = list(PROTOCOLS.load(consensus.protocol).timeouts)
     if consensus.result == "certify":
         wanted.append("result")
-    plain = (consensus.timeouts or Timeouts()).model_dump()
-    return {name: plain[name] for name in wanted} | {"max_rounds": scenario.rounds}
+    timeouts = consensus.timeouts or Timeouts()
+    return {name: timeouts.of(name) for name in wanted} | {"max_rounds": scenario.rounds}
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

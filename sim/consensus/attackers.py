@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sim.consensus.faults import Behaviour
-    from sim.consensus.protocols.replica import Replica
+    from sim.consensus.protocols.machine import Machine
 
 FABRICATED = -1
 """The result that nobody computed and that colluding nodes claim; those of `random` nodes lie below it."""
@@ -89,7 +89,7 @@ class Attacker:
         The honest nodes.
     """
 
-    def __init__(self, machine: Replica, behaviour: Behaviour, honest: Sequence[int]) -> None:
+    def __init__(self, machine: Machine, behaviour: Behaviour, honest: Sequence[int]) -> None:
         self.machine, self.behaviour = machine, behaviour
         self.node, self.proposes = machine.node, machine.setting.proposes
         self.honest = tuple(honest)
@@ -114,9 +114,12 @@ class Attacker:
 
     def _equivocated(self, effect: Broadcast | Send, message: Message, answers: Answers) -> Iterator[Broadcast | Send]:
         if isinstance(message, ResultVote):
-            for result, fellows in ((0, self.fellows), (1, ())):  # fellows are told one thing, to keep in step
-                receivers = self._others((*answers.holders(result), *fellows))
-                yield Send(receivers, replace(message, result=result), effect.copy)
+            collector = effect.receivers if isinstance(effect, Send) else ()
+            told = (*self.fellows, *collector)  # one thing: fellows to keep in step, a collector since it tells all
+            most = dict.fromkeys((*answers.holders(0), *told))
+            rest = tuple(node for node in answers.holders(1) if node not in most)
+            for result, receivers in enumerate((tuple(most), rest)):
+                yield Send(self._others(receivers), replace(message, result=result), effect.copy)
         elif isinstance(message, self.machine.proposals) and (sides := self._sides(message, answers)):
             (first, mine), (second, theirs) = sides
             yield Send(self._others(mine), replace(message, value=first), effect.copy)

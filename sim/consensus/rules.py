@@ -12,20 +12,29 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
 from sim.consensus.appeal import Appeal
 from sim.consensus.matching import AnyMatching, Exact
+from sim.consensus.protocols import PROTOCOLS
 from sim.consensus.timeouts import Timeouts
+
+
+def _protocol(value: Any) -> str:
+    return PROTOCOLS.validate_name(value)
 
 
 class Consensus(FrozenModel):
     """The consensus module of every node."""
 
-    protocol: Literal["pbft", "tendermint", "hotstuff", "icc"] = "pbft"
-    """Message-level protocol; at the vote level only the quorum and `result` decide."""
+    protocol: Annotated[
+        str,
+        PlainValidator(_protocol, json_schema_input_type=Literal["pbft", "tendermint", "hotstuff", "icc"]),
+    ] = "pbft"
+    """Message-level protocol, one of ours or of an installed package (entry point `sim.protocols`); at the vote level
+    only the quorum and `result` decide."""
     fault_threshold: ExactFraction = Fraction(1, 3)
     """Share t of the votes that may be faulty, 0 < t < 1/2: a fraction, a percentage or a decimal, read exactly."""
     result: Literal["certify", "propose", "endorse"] = "certify"

@@ -137,6 +137,9 @@ def repeat_trace(
     with reading(path) as lines:
         scenario, head, engine = lines.scenario, lines.header, lines.header["engine"]
         version = word(head, "version")
+        if "schedule" in head:
+            message = "is a schedule of sim check, which runs it again with --replay, from what --save wrote"
+            raise ScenarioError([Problem("", message, where=str(path))])
         block = whole(head, "block", 1) if "block" in head else None
     check_id(wanted, [scenario.scenario_id], str(path))
     with Path(path).open("rb") as file:

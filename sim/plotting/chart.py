@@ -115,7 +115,8 @@ class _Chart:
         end = self.height.ending.time if self.height.ending else float("inf")
         sent = [flight for flight in self.height.flights if flight.time <= end]
         flights = [(flight.time, at) for flight in sent for _, at in flight.copies]
-        usual = _ORDINARY * median([at - time for time, at in flights]) if flights else 0.0
+        delays = [at - time for time, at in flights if at <= end] or [at - time for time, at in flights] or [0.0]
+        usual = _ORDINARY * median(delays)
         self.ordinary = [(time, at) for time, at in flights if at - time <= usual]
         times = [self.height.started, *(moment.time for moment in self.height.moments)]
         times += [flight.time for flight in sent] + [at for _, at in self.ordinary]

@@ -18,7 +18,7 @@ _BLUE, RED, _GREEN, _PINK, _ORANGE, _SKY, _BLACK, _MIDDLE = COLOURS
 MESSAGES = (_BLACK, _BLUE, _GREEN, _PINK, _ORANGE, _MIDDLE, "#8C510A", "#6A3D9A", "#7A7A00", "#00868B")
 ANSWERS = (_SKY, RED, _ORANGE, _PINK, _GREEN, _BLUE)
 INK = "#222222"
-_VOTED = re.compile(r"(?:^|, |or )(?:q|f\+1) |polka|notarization|three-chain|votes on")
+_VOTED = re.compile(r"(?:^|, |or )(?:q|f\+1) |polka|notarization|three-chain|votes on|proof")
 
 
 def protocol_told(name: str) -> tuple[dict[str, str], set[str]]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sim import Scenario, run
 from sim.base.model import problems_of
 from sim.base.registry import Registry
+from sim.cli import execute
 from sim.inference.difficulty import DIFFICULTIES
 from sim.inference.difficulty.near_tie import NearTie
 
@@ -138,3 +139,37 @@ def _binomial(number: int, special: int, share: float) -> float:
     from math import comb
 
     return comb(number, special) * share**special * (1 - share) ** (number - special)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "import nothing_of_that_name",
+            "cannot be loaded: ModuleNotFoundError: No module named 'nothing_of_that_name'",
+        ),
+        ("1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
+        ("Mine = 3", "is no class that derives from sim.consensus.protocols.machine:Machine"),
+        ("class Mine: pass", "is no class that derives from sim.consensus.protocols.machine:Machine"),
+        (
+            "from sim.consensus.protocols.replica import Replica as Mine",
+            "lacks _begin, _expired, _on_executed, _rearm, ballots, proposals, support, timeouts, transitions",
+        ),
+    ],
+)
+def test_a_protocol_that_cannot_be_used_is_refused_in_one_line(
+    code: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = tmp_path / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[sim.protocols]\nmine = mine_of_a_test:Mine\n", encoding="utf-8")
+    (tmp_path / "mine_of_a_test.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    scenario = str(Path(__file__).parents[2] / "scenarios" / "safety_check.yaml")
+    for command in ("check", "run"):
+        sys.modules.pop("mine_of_a_test", None)
+        assert execute([command, scenario, "--set", "consensus.protocol=mine"]) == 2
+        expected = f"protocol mine of an installed package (mine_of_a_test:Mine) {said}\n"
+        assert capsys.readouterr().err == expected
+    sys.modules.pop("mine_of_a_test", None)

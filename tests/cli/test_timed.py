@@ -42,6 +42,13 @@ def test_the_table_has_the_measures_and_the_settings_behind_them(
     assert "propose" not in said["timeouts"]
 
 
+def test_timeouts_of_icc_are_told_with_their_defaults(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = ["--set", "consensus.protocol=icc", "--set", "consensus.timeouts.notary=0.2"]
+    assert execute(["run", scenario, *changed]) == 0
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert said["timeouts"].split(maxsplit=1)[1] == "rank 1.0, notary 0.2, max_rounds 1"
+
+
 def test_json_has_the_contract_and_the_timing(scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["run", scenario, "--format", "json"]) == 0
     plain = json.loads(capsys.readouterr().out)
@@ -83,7 +90,7 @@ def test_protocols_are_listed_told_and_drawn(tmp_path: Path, capsys: pytest.Capt
     assert "Castro and Liskov" in capsys.readouterr().out
     assert execute(["protocols", "tendermint"]) == 0
     assert "locks" in capsys.readouterr().out
-    for name in ("pbft", "tendermint"):
+    for name in ("pbft", "tendermint", "hotstuff", "icc"):
         pictures = [tmp_path / f"{name}{number}.svg" for number in (1, 2)]
         for picture in pictures:
             assert execute(["protocols", name, "-o", str(picture)]) == 0

@@ -23,7 +23,7 @@ from sim.plotting.chart import ARROWS_MAX, HEADS_MAX, chart
 from sim.plotting.chart_words import MESSAGES, ended, merged, named
 
 LATENCY = {"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.4}}
-HOSTILE = ("</script><script>", "$x$", "_hidden", "a & b", "-->", "%s {0}", "\\frac{")
+HOSTILE = ("</script><script>", "$x$", "_hidden", "a & b", "-->", "%s {0}", "$\\frac{$")
 
 
 def drawn(tmp_path: Path, n: int = 4, height: int = 1, **parts: Any) -> tuple[Height, Axes, list[dict[str, Any]]]:
@@ -118,9 +118,11 @@ def test_an_equivocating_leader_sends_two_kinds_of_arrows(tmp_path: Path) -> Non
 
 def test_filled_symbols_are_phases_that_votes_led_to(tmp_path: Path) -> None:
     """A polka leads to precommit; a timer, to the same phase, does not fill it."""
-    _, axes, lines = drawn(tmp_path, 7, 1, consensus={"protocol": "tendermint"}, faults={"byzantine": 2})
-    expired = {(line["t"], line["node"]) for line in of(lines, "timeout", height=1)}
-    entered = of(lines, "phase", height=1, phase="precommit")
+    faults = {"byzantine": 1, "behaviour": "equivocate"}
+    _, axes, lines = drawn(tmp_path, 4, 5, consensus={"protocol": "tendermint"}, faults=faults)
+    expired = {(line["t"], line["node"]) for line in of(lines, "timeout", height=5)}
+    entered = of(lines, "phase", height=5, phase="precommit")
+    assert expired & {(line["t"], line["node"]) for line in entered}
     filled = [line for line in markers(axes, "D") if line.get_markerfacecolor() != "white"]
     assert len(markers(axes, "D")) == len(entered)
     assert len(filled) == sum((line["t"], line["node"]) not in expired for line in entered)
@@ -230,6 +232,14 @@ def test_a_state_that_is_fetched_after_the_end_does_not_stretch_the_picture(tmp_
     after = sum(at > found.started + axes.get_xlim()[1] for flight in found.flights for _, at in flight.copies)
     assert after > 40
     assert any(f"{after} messages that arrive after the end" in text.replace("\n", " ") for text in texts(axes))
+    assert axes.get_xlim()[1] < 2 * (found.ending.time - found.started)
+
+
+def test_where_most_messages_are_held_up_beyond_the_end_the_picture_ends_before_they_arrive(tmp_path: Path) -> None:
+    split = {"latency": 0.1, "partitions": [{"start": 0.0, "end": 90.0, "apart": [{"a": 3}]}]}
+    found, axes, _ = drawn(tmp_path, 7, 1, network=split, consensus={"result": "propose"})
+    assert found.ending is not None
+    assert sum(at > 80 for flight in found.flights for _, at in flight.copies) > len(found.flights)
     assert axes.get_xlim()[1] < 2 * (found.ending.time - found.started)
 
 

@@ -9,7 +9,7 @@ from sim.consensus.protocols.transitions import Transition
 from sim.plotting.states import state_diagram
 
 
-@pytest.mark.parametrize("name", ["pbft", "tendermint"])
+@pytest.mark.parametrize("name", ["pbft", "tendermint", "hotstuff", "icc"])
 def test_every_phase_and_every_event_is_in_the_picture(name: str) -> None:
     transitions = PROTOCOLS.load(name).transitions
     axes = state_diagram(name, transitions)

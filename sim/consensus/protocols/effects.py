@@ -36,13 +36,15 @@ class Timer(NamedTuple):
 
 
 class SetTimer(NamedTuple):
-    """Call `expire` after that many seconds; it replaces an earlier timer of the same kind.
+    """Call `expire` after that many seconds; it replaces an earlier timer of the same kind and lane.
 
-    A timer is never cancelled: one that runs out when it means nothing any more has no effect.
+    A timer is never cancelled: one that runs out when it means nothing any more has no effect. Who waits for something
+    at several heights at once gives each its own lane.
     """
 
     timer: Timer
     seconds: float
+    lane: int = 0
 
 
 class Execute(NamedTuple):

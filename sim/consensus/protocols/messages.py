@@ -21,12 +21,15 @@ class Value(NamedTuple):
         Tells apart blocks that an equivocator proposes in one round.
     result
         The proposer's answer; None under `certify`.
+    parent
+        Height and round of the block that it extends, for protocols in which blocks name their parents.
     """
 
     proposer: int
     round: int
     variant: int
     result: int | None
+    parent: tuple[int, int] | None = None
 
 
 class Certificate(NamedTuple):

@@ -33,7 +33,7 @@ from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
 from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
 REPEATS_MAX = 8
 """How often a view-change is sent again before the replica counts as stuck."""
@@ -147,6 +147,11 @@ class Pbft(Replica):
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
         """All votes for a value (see `Replica.support`)."""
         return Prepare(height, round_, node, value), Commit(height, round_, node, value)
+
+    @classmethod
+    def vouches(cls, message: Message) -> tuple[int, Hashable] | None:
+        """A checkpoint vouches for the last block that it knows (see `Machine.vouches`)."""
+        return message.state[:2] if isinstance(message, Checkpoint) else super().vouches(message)
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

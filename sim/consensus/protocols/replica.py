@@ -13,8 +13,8 @@ equal votes, when the missing ones can't make q, or at its timer.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from abc import abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.consensus.protocols.effects import (
     Advance,
@@ -31,16 +31,14 @@ from sim.consensus.protocols.effects import (
     SetTimer,
     Timer,
 )
-from sim.consensus.protocols.messages import Decision, Fetch, Message, ResultVote, Value, ValueMessage
+from sim.consensus.protocols.machine import NOTHING, Machine
+from sim.consensus.protocols.messages import Decision, Fetch, Message, ResultVote, Value
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.votes import Votes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sim.consensus.protocols.transitions import Transition
-
-NOTHING: tuple[Effect, ...] = ()
 WINDOW = 16
 """Heights ahead of its own for which a replica keeps messages."""
 _ASK_GROWTH_MAX = 32
@@ -63,8 +61,8 @@ class _Proven(NamedTuple):
         return Decision(height, round_, node, value, voters, self.result, backers, closed)
 
 
-class Replica(ABC):
-    """One replica of a protocol: a state machine without clock, randomness or input and output.
+class Replica(Machine):
+    """A replica that works on one height at a time.
 
     Parameters
     ----------
@@ -72,27 +70,9 @@ class Replica(ABC):
         What it knows from the start.
     """
 
-    transitions: ClassVar[tuple[Transition, ...]]
-    """The protocol's phases as data; its state diagram is drawn from them."""
-    timeouts: ClassVar[tuple[str, ...]]
-    """Which fields of `Timeouts` it uses."""
-    proposals: ClassVar[tuple[type[ValueMessage], ...]]
-    """Messages with which a leader puts a value to the vote."""
-    ballots: ClassVar[tuple[type[Message], ...]]
-    """Votes for a value, in the order of the phases; the last is the final one."""
-    proposal_votes: ClassVar[bool] = False
-    """Whether a leader's proposal is its first ballot too."""
-
-    @classmethod
-    @abstractmethod
-    def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
-        """All votes that a node can cast for a value in one round: what an equivocator sends at once."""
-
     def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        self.node, self.power, self.quorum = setting.node, setting.power, setting.quorum
-        self.all_power = sum(setting.power)
-        self.height = self.round = 0
+        super().__init__(setting)
+        self.round = 0
         self.leaders: Sequence[int] = ()
         self.results: tuple[int, ...] | None = None
         self.value: Value | None = None
@@ -104,7 +84,6 @@ class Replica(ABC):
         self._closed: _Proven | None = None
         self._result_votes = Votes(self.power)
         self.done = self.stuck = False
-        self._watched = setting.watched
         self._asked = 0
         self._overtaken = False
         self._grace = setting.timeouts.result / _GRACE_PART
@@ -112,18 +91,13 @@ class Replica(ABC):
         self._seen_at: dict[int, int] = {}
         self._answered: dict[int, tuple[int, int]] = {}
         self._highest = self._fetched = 0
-        self._out: list[Effect] = []
-        self._on: dict[type[Message], Callable[..., None]] = {
-            Fetch: self._answer,
-            Decision: self._on_decision,
-            ResultVote: self._on_result_vote,
-        }
+        self._on |= {Fetch: self._answer, Decision: self._on_decision, ResultVote: self._on_result_vote}
         self._late: dict[type[Message], Callable[..., None]] = {Fetch: self._answer}
 
     # Inputs.
 
-    def enter(self, height: int, leaders: Sequence[int]) -> Sequence[Effect]:
-        """Begin a height; `leaders` has the leader of every round."""
+    def enter(self, height: int, leaders: Sequence[int], successor: int = 0) -> Sequence[Effect]:  # noqa: ARG002
+        """Begin a height (see `Machine.enter`)."""
         self._move_to(height)
         self.leaders = leaders
         self._begin()
@@ -173,15 +147,7 @@ class Replica(ABC):
         return self._flush()
 
     def executed(self, height: int, results: tuple[int, ...]) -> Sequence[Effect]:
-        """The inferences of a height are done.
-
-        Parameters
-        ----------
-        height
-            Which block.
-        results
-            What the node computed; a lying one may claim several, the first is the one that it proposes.
-        """
+        """The inferences of a height are done (see `Machine.executed`)."""
         if height == self.height:
             self.executing, self.results = False, results
         if height != self.height or self.done:
@@ -246,23 +212,9 @@ class Replica(ABC):
     # What protocols use.
 
     @property
-    def messages(self) -> tuple[type[Message], ...]:
-        """Every kind of message, in a fixed order."""
-        return tuple(self._on)
-
-    @property
     def leader(self) -> int:
         """Leader of the current round."""
         return self.leaders[self.round]
-
-    def _flush(self) -> Sequence[Effect]:
-        out, self._out = self._out, []
-        return out
-
-    def _broadcast(self, message: Message) -> None:
-        """Send to all others, and take one's own copy at once."""
-        self._out.append(Broadcast(message))
-        self._on[type(message)](message)
 
     def _set_timer(self, kind: str, seconds: float) -> None:
         self._out.append(SetTimer(Timer(kind, self.height, self.round), seconds))
@@ -281,7 +233,7 @@ class Replica(ABC):
 
     def _own_value(self) -> Value:
         result = self.results[0] if self.setting.proposes and self.results else None
-        return Value(self.node, self.round, 0, result)
+        return Value(self.node, self.round, self.setting.variant, result)
 
     def _endorses(self, value: Value) -> bool:
         """Whether own results allow a vote for a value."""

@@ -29,6 +29,8 @@ class Setting(NamedTuple):
         Heights between checkpoints, for protocols that make them.
     watched
         Whether somebody wants to hear of every phase (`Enter`).
+    variant
+        Which of its blocks it proposes: not 0 where an equivocator runs several machines under one name.
     """
 
     node: int
@@ -40,3 +42,4 @@ class Setting(NamedTuple):
     timeouts: Timeouts
     checkpoint_interval: int
     watched: bool = True
+    variant: int = 0

@@ -107,6 +107,11 @@ class Tendermint(Replica):
         """All votes for a value (see `Replica.support`)."""
         return Prevote(height, round_, node, value), Precommit(height, round_, node, value)
 
+    @classmethod
+    def proposes_anew(cls, message: ValueMessage, value: Value) -> Proposal:
+        """It claims no polka (see `Machine.proposes_anew`)."""
+        return Proposal(message.height, message.round, message.sender, value, -1)
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.step = Step.propose

@@ -52,7 +52,8 @@ class Circumstances(NamedTuple):
         everybody = honest + sum(self.power[node] for node in block.absent)
         if block.absent and (not backing or honest < quorum) and quorum <= everybody:
             return "absence"
-        if attacked and (not backing or honest < quorum):
+        dropped = self.proposes and len(block.leaders) == 1 and block.counter not in {None, *self.honest}
+        if attacked and (dropped or not backing or honest < quorum):
             return "attack"
         return "partition" if split else "timeout"
 

@@ -14,7 +14,7 @@ from sim.inference.sampler import PartitionSampler
 from sim.statistics.streams import BY_NODE, cell_stream, named_key, stream_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -65,6 +65,11 @@ def among(answers: Answers, absent: frozenset[int], power: tuple[int, ...]) -> A
     """Number results anew where some nodes are away: their answers stay, but count for nothing."""
     label = [None if result == FABRICATED else result for result in answers.results]
     return _ranked(label, power, absent)
+
+
+def unanimous(honest: Sequence[int], power: tuple[int, ...]) -> Answers:
+    """The same answer of all honest nodes."""
+    return answers_from([0 if node in set(honest) else None for node in range(len(power))], power)
 
 
 def answers_of(scenario: Scenario) -> Callable[[int], Answers]:
@@ -163,3 +168,14 @@ def _machines(scenario: Scenario) -> list[list[list[int]]]:
         else:
             units[unit].append(nodes)
     return units
+
+
+def deviating(scenario: Scenario) -> list[list[int]]:
+    """Honest nodes that may answer differently from others, in lists of those that always answer alike."""
+    pairs = zip(scenario.population.units, _machines(scenario), strict=True)
+    return [nodes for unit, machines in pairs if unit.law is not None for nodes in machines]
+
+
+def answers_from(label: list[int | None], power: tuple[int, ...]) -> Answers:
+    """Answers that are chosen node by node; None for Byzantine ones."""
+    return _ranked(label, power)

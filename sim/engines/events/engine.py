@@ -85,7 +85,9 @@ def _voting_obstacles(scenario: Scenario) -> Iterator[str]:
 
 def _chain_obstacles(scenario: Scenario) -> Iterator[str]:
     """Yield what it does not know of chains over time."""
-    recovery, election = scenario.recovery, scenario.election
+    recovery, election, protocol = scenario.recovery, scenario.election, scenario.consensus.protocol
+    if protocol in PROTOCOLS.names() and PROTOCOLS.load(protocol).pipelined:
+        yield f"{protocol} begins a block before it is known who diverged at the last one (protocol pbft or tendermint)"
     if scenario.after_failure == "retry":
         yield "its nodes execute a block once (no on_failure retry)"
     if recovery is None or recovery.never:

@@ -36,6 +36,8 @@ class Block:
         When its first leader began it; before that, when anybody did.
     absent
         Honest nodes that were away when it began, because an earlier answer of theirs lost.
+    counter
+        The only node that gets the votes of its first round, where it is not for all to count them.
     """
 
     height: int
@@ -43,11 +45,13 @@ class Block:
     answers: Answers
     started: float
     absent: frozenset[int] = frozenset()
+    counter: int | None = None
     led: bool = False
     values: dict[int, Value] = field(default_factory=dict)
     results: dict[int, int] = field(default_factory=dict)
     decided: set[Value] = field(default_factory=set)
     certified: set[int] = field(default_factory=set)
+    begun: set[int] = field(default_factory=set)
     left: set[int] = field(default_factory=set)
     holding: int = 0
     known_at: float | None = None
@@ -128,6 +132,7 @@ class Ledger:
 
     def entered(self, node: int, block: Block, now: float) -> None:
         """A node begins a height."""
+        block.begun.add(node)
         if not block.led and node == block.leaders[0] and not block.values:
             block.started, block.led = now, True
 
@@ -198,13 +203,18 @@ class Ledger:
         block = self.blocks.get(height)
         if block is None:
             return False
-        here = [node for node in self.live if self._at[node] == height]
+        here = [node for node in self.live if self._works_on(node, block)]
         if not here or any(node not in block.left for node in here):
             return False
         if any(node not in self.gone for node in block.values):
             return False
         everybody = len(here) == len(self.live)
         return everybody or sum(self._power[node] for node in here) > self._votes - self._quorum
+
+    def _works_on(self, node: int, block: Block) -> bool:
+        """Whether a node has come to a height, and not closed it; a pipelined one may have lower ones open."""
+        at = self._at[node]
+        return at == block.height or (at < block.height and (node in block.begun or node in block.left))
 
     @property
     def reached(self) -> int:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sim.statistics.counts import Task
 
 PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
-_APART = ("checkpoint", "state-request", "state")  # what a node fetches to catch up is told apart
+_EMPTY = "empty"
+_APART = ("checkpoint", "state-request", "state", _EMPTY)  # what a node fetches to catch up is told apart
 
 
 class Measures:
@@ -43,10 +44,11 @@ class Measures:
         self._elapsed = 0.0
         self._violation: Violation | None = None
 
-    def sent(self, kind: type[Message], transmissions: int, size: int) -> None:
-        """A message went out, that many times."""
-        self._messages[kind.name] += transmissions
-        self._bytes[kind.name] += transmissions * size
+    def sent(self, kind: type[Message], transmissions: int, size: int, *, empty: bool = False) -> None:
+        """A message went out, that many times; `empty` tells that it belongs to a height after the last block."""
+        name = _EMPTY if empty else kind.name
+        self._messages[name] += transmissions
+        self._bytes[name] += transmissions * size
 
     def agreed(self, block: Block) -> None:
         """A block was agreed."""

@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from simpy import Event
     from simpy.resources.resource import Request
 
+    from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message
-    from sim.consensus.protocols.replica import Replica
     from sim.engines.events.ledger import Block
     from sim.engines.events.world import World
     from sim.scenario.schema import NodeGroup
+
+Lane = tuple[str, int]
 
 
 class Node:
@@ -55,7 +57,7 @@ class Node:
     speaks = True
     """Whether it ever says anything: a silent one needs no machine that runs."""
 
-    def __init__(self, world: World, machine: Replica, group: NodeGroup) -> None:
+    def __init__(self, world: World, machine: Machine, group: NodeGroup) -> None:
         self.world, self.machine, self.number = world, machine, machine.node
         self.up = True
         self._law, self._devices = group.executor.seconds_per_request, group.devices or 1
@@ -66,8 +68,8 @@ class Node:
         self._next: deque[tuple[Callable[[int], None], int]] = deque()
         self._busy = False
         self.worked_until = 0.0
-        self._timers: dict[str, tuple[float, Timer]] = {}
-        self._waking: dict[str, float] = {}
+        self._timers: dict[Lane, tuple[float, Timer]] = {}
+        self._waking: dict[Lane, float] = {}
         self._do: dict[type[Effect], Callable[..., None]] = {
             Broadcast: self._broadcast,
             Send: self._send,
@@ -97,9 +99,9 @@ class Node:
         """What takes a message, and gives the effects: the machine itself."""
         return self.machine.receive
 
-    def enter(self, height: int, leaders: Sequence[int]) -> None:
+    def enter(self, height: int, leaders: Sequence[int], successor: int) -> None:
         """Begin a height."""
-        self.carry_out(self.machine.enter(height, leaders))
+        self.carry_out(self.machine.enter(height, leaders, successor))
 
     def skip(self, height: int) -> None:
         """Pass over a height that has failed for everybody, or begin the first one."""
@@ -158,30 +160,30 @@ class Node:
     def _begin(self, height: int) -> None:
         self.world.begin(self, height)
 
-    # Timers: one pending event for each kind, moved on when it turns out to be early.
+    # Timers: one pending event for each kind and lane, moved on when it turns out to be early.
 
     def _set_timer(self, effect: SetTimer) -> None:
         deadline = self.world.clock.now + effect.seconds
-        kind = effect.timer.kind
-        self._timers[kind] = (deadline, effect.timer)
-        if self._waking.get(kind, deadline + 1) > deadline:
-            self._wake_at(kind, deadline)
+        lane = (effect.timer.kind, effect.lane)
+        self._timers[lane] = (deadline, effect.timer)
+        if self._waking.get(lane, deadline + 1) > deadline:
+            self._wake_at(lane, deadline)
 
-    def _wake_at(self, kind: str, deadline: float) -> None:
-        self._waking[kind] = deadline
-        self.world.clock.call_at(deadline, lambda _: self._wake(kind, deadline))
+    def _wake_at(self, lane: Lane, deadline: float) -> None:
+        self._waking[lane] = deadline
+        self.world.clock.call_at(deadline, lambda _: self._wake(lane, deadline))
 
-    def _wake(self, kind: str, moment: float) -> None:
-        if self._waking.get(kind) != moment:
+    def _wake(self, lane: Lane, moment: float) -> None:
+        if self._waking.get(lane) != moment:
             return
-        del self._waking[kind]
-        if kind not in self._timers or self.world.finished:
+        del self._waking[lane]
+        if lane not in self._timers or self.world.finished:
             return
-        deadline, timer = self._timers[kind]
+        deadline, timer = self._timers[lane]
         if deadline > moment:
-            self._wake_at(kind, deadline)
+            self._wake_at(lane, deadline)
             return
-        del self._timers[kind]
+        del self._timers[lane]
         effects = self.machine.expire(timer)
         if effects and self.world.trace:
             self.world.trace.timeout(moment, self.number, timer)
@@ -190,7 +192,7 @@ class Node:
     # Execution: every request of a block takes a device for a while.
 
     def _execute(self, effect: Execute) -> None:
-        if self._law is None:
+        if self._law is None or effect.height > self.world.blocks:
             self._next.append((self._executed, effect.height))
             return
         self._executing.add(effect.height)
@@ -218,7 +220,7 @@ class Node:
             self.worked_until = self.world.clock.now
 
     def _executed(self, height: int) -> None:
-        results = self._results(height)
+        results = self._results(height) if height <= self.world.blocks else (0,)
         if self.world.trace:
             self.world.trace.executed(self.world.clock.now, self.number, height, results)
         self.carry_out(self.machine.executed(height, results))
@@ -268,7 +270,7 @@ class ByzantineNode(Node):
 
     honest = False
 
-    def __init__(self, world: World, machine: Replica, group: NodeGroup) -> None:
+    def __init__(self, world: World, machine: Machine, group: NodeGroup) -> None:
         super().__init__(world, machine, group)
         faults = world.scenario.faults
         self._attacker = Attacker(machine, faults.behaviour, world.honest)

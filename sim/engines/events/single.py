@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ONE_BY_ONE = frozenset({"pbft", "tendermint"})
 """Protocols whose replicas close a height before they begin the next."""
 _IN_STEP = frozenset({"silent", "random", "collude", "amplify"})
+_FAR = 8 * WINDOW  # heights behind which even replicas with several in flight say nothing more
 _PATIENCE = 10  # times a message's way: shorter timers may run out on some nodes only
 
 
@@ -118,7 +119,7 @@ class _SingleWorld(World):
         super().__init__(scenario, trace)
         self.ledger.start_at(first)
         slow = scenario.faults.behaviour == "delay" and bool(scenario.election.byzantine)
-        margin = 1 if scenario.consensus.protocol in ONE_BY_ONE else WINDOW
+        margin = 1 if scenario.consensus.protocol in ONE_BY_ONE else _FAR
         self._beyond = None if slow else height + margin
 
     def begin(self, node: Node, height: int) -> None:

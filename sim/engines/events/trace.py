@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(
-    path: str | PathLike[str] | IO[str] | None, scenario: Scenario, height: int | None = None
+    path: str | PathLike[str] | IO[str] | None, scenario: Scenario, height: int | None = None, **more: int
 ) -> Iterator[Trace | None]:
-    """Open a trace for writing, of all heights or of one; with None as path there is none.
+    """Open a trace for writing (see `Trace`); with None as path there is none.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def opened(
         yield None
         return
     with writing(path) as stream:
-        yield Trace(stream, scenario, height)
+        yield Trace(stream, scenario, height, **more)
 
 
 class Trace:
@@ -55,11 +55,13 @@ class Trace:
         What is run.
     height
         Write what happens at this height only, and to nodes as such; None: at all heights.
+    more
+        What the first line tells besides.
     """
 
-    def __init__(self, stream: IO[str], scenario: Scenario, height: int | None = None) -> None:
+    def __init__(self, stream: IO[str], scenario: Scenario, height: int | None = None, **more: int) -> None:
         self._stream, self._height = stream, height
-        write_header(stream, scenario, "events", **({} if height is None else {"block": height}))
+        write_header(stream, scenario, "events", **({} if height is None else {"block": height}), **more)
 
     def _line(self, **fields: Any) -> None:
         if self._height in {None, fields.get("height", self._height)} or fields["event"] == "stall":
@@ -73,7 +75,7 @@ class Trace:
     def sent(self, now: float, message: Message, receivers: Sequence[int], times: Sequence[float]) -> None:
         """A message leaves its sender; when it arrives where, a lost one nowhere."""
         value = getattr(message, "value", None)
-        fields: dict[str, Any] = {"value": list(value)} if value is not None else {}
+        fields: dict[str, Any] = {"value": _told(value)} if value is not None else {}
         result = getattr(message, "result", None)
         if result is not None:
             fields["result"] = result
@@ -103,7 +105,7 @@ class Trace:
 
     def decided(self, now: float, node: int, height: int, round_: int, value: Value) -> None:
         """A replica has seen q final votes."""
-        self._line(t=now, event="decide", node=node, height=height, round=round_, value=list(value))
+        self._line(t=now, event="decide", node=node, height=height, round=round_, value=_told(value))
 
     def certified(self, now: float, node: int, height: int, result: int | None) -> None:
         """A replica leaves the vote on results."""
@@ -125,3 +127,8 @@ class Trace:
     def stalled(self, now: float, height: int, blocks: int) -> None:
         """No quorum can ever vote again: that many blocks, from a height on, fail."""
         self._line(t=now, event="stall", height=height, blocks=blocks)
+
+
+def _told(value: Value) -> list[object]:
+    """A value as a list; a parent at its end where it has one."""
+    return list(value if value.parent is not None else value[:-1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.base.members import numbers
 from sim.consensus.protocols import PROTOCOLS
-from sim.consensus.protocols.replica import NOTHING
+from sim.consensus.protocols.machine import NOTHING
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.tally import Outcome
 from sim.consensus.timeouts import Timeouts
@@ -15,7 +15,7 @@ from sim.engines.chains.measures import batch_of
 from sim.engines.events.causes import Circumstances
 from sim.engines.events.clock import Clock, Delivery
 from sim.engines.events.course import Course
-from sim.engines.events.draws import Leaders, among, answers_of, powers
+from sim.engines.events.draws import Leaders, among, answers_of, powers, unanimous
 from sim.engines.events.ledger import Block, Ledger, Over
 from sim.engines.events.measures import Measures
 from sim.engines.events.node import ByzantineNode, Node
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ENGINE = "events"
 CHECKPOINT_INTERVAL = 100
+_FLUSHING = 16  # heights after the last block that are begun at once
+_IDLE_S = 1.0  # pause before each of those that come after, for whoever may hold the last blocks open
 _RETOLD_MAX = 256  # heights of which is kept who was away; answers to them may be asked for later
 
 
@@ -91,6 +93,7 @@ class World:
             self.power, election, frozenset(self.honest), self.proposes, self.network.partitions
         )
         self._leaders, self._answers = Leaders(self.power, seed, self.rounds), answers_of(scenario)
+        self._unanimous = unanimous(self.honest, self.power)
         self._retold: dict[int, Answers] = {}
         self.course = Course(self, batch_of(scenario)) if scenario.chained else None
         self._make_nodes(scenario.faults_tolerated)
@@ -176,7 +179,7 @@ class World:
         return self.network.vote_bytes * message.weight + (self.network.block_bytes if message.block else 0)
 
     def _fly(self, message: Message, flight: Flight, size: int) -> None:
-        self.measures.sent(type(message), flight.transmissions, size)
+        self.measures.sent(type(message), flight.transmissions, size, empty=message.height > self.blocks)
         if self.trace:
             self.trace.sent(self.clock.now, message, flight.receivers, flight.times)
         if flight.receivers:
@@ -211,7 +214,9 @@ class World:
             self._end()
 
     def answers(self, height: int) -> Answers:
-        """What all nodes compute for a height's block."""
+        """What all nodes compute for a height's block; after the last one there is nothing to disagree about."""
+        if height > self.blocks:
+            return self._unanimous
         block = self.ledger.blocks.get(height)
         return block.answers if block else self._retold.get(height) or self._answers(height)
 
@@ -223,22 +228,36 @@ class World:
                 self.course.closes(node.number)
 
     def begin(self, node: Node, height: int) -> None:
-        """A node begins a height, if there is anything to do."""
-        if height > self.blocks or not node.up or node.machine.height >= height:
+        """A node begins a height, if there is anything to do; long after the last block it does so at leisure."""
+        if height > self.blocks + _FLUSHING:
+            self.clock.call_at(self.clock.now + _IDLE_S, self._later(self._start, node, height))
+        else:
+            self._start(node, height)
+
+    def _start(self, node: Node, height: int) -> None:
+        machine = node.machine
+        needed = height <= self.blocks or (machine.pipelined and not self.finished)
+        if not needed or not node.up or machine.height >= height:
             return
-        if height in self.ledger.failed:
+        if height in self.ledger.failed and not machine.pipelined:
             node.skip(height)
             return
         leaders = self._leaders.of(height)
-        if height >= self.ledger.first:
+        if self.ledger.first <= height <= self.blocks:
+            if machine.pipelined:  # which may pass over heights, all together
+                for passed in range(self.ledger.first, height):
+                    self._block(passed, self._leaders.of(passed))
             self.ledger.entered(node.number, self._block(height, leaders), self.clock.now)
-        node.enter(height, leaders)
+        node.enter(height, leaders, self._leaders.of(height + 1)[0])
+        if height in self.ledger.failed:
+            node.close(height)
 
     def _block(self, height: int, leaders: Sequence[int]) -> Block:
         block = self.ledger.blocks.get(height)
         if block is None:
             absent = self.course.begins(height) if self.course else frozenset()
-            block = Block(height, leaders, self._answered(height, absent), self.clock.now, absent)
+            counter = self._leaders.of(height + 1)[0] if self.nodes[0].machine.collected else None
+            block = Block(height, leaders, self._answered(height, absent), self.clock.now, absent, counter)
             self.ledger.blocks[height] = block
             if self.trace:
                 self.trace.block(self.clock.now, block)
@@ -274,7 +293,7 @@ class World:
                 node.close(height)
 
     def _over(self, over: Over) -> None:
-        if self._stop.triggered:
+        if self._stop.triggered or self.finished:
             return
         block = over.block
         self.ended = over.time
@@ -349,8 +368,8 @@ class World:
         if node.honest and number in self._able:
             self.ledger.up(number)
         node.recover(self.ledger.reached if why == "return" else None)
-        if node.machine.height in self.ledger.failed:
-            node.close(node.machine.height)
+        for height in sorted(self.ledger.failed):
+            node.close(height)
 
     def _separate(self) -> None:
         """Some nodes are gone, or the network is split, for good: only the strongest part goes on."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message
     from sim.scenario.schema import Scenario
 
@@ -82,7 +83,8 @@ class Chain:
     """
 
     def __init__(self, scenario: Scenario, uniforms: Callable[[int], Uniforms] | None = None) -> None:
-        consensus, protocol = scenario.consensus, PROTOCOLS.load(scenario.consensus.protocol)
+        consensus = scenario.consensus
+        protocol: type[Machine] = PROTOCOLS.load(consensus.protocol)
         self.scenario, self.power = scenario, powers(scenario)
         self.n, self.quorum = len(self.power), scenario.election.quorum
         self.proposes = consensus.result == "propose"

@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message, ValueMessage
-    from sim.consensus.protocols.replica import Replica
 
 _SAME = {"polka": "q prevotes"}  # Tendermint's name for it
 
@@ -44,7 +44,7 @@ class Course(NamedTuple):
     nil: bool
 
 
-def course_of(protocol: type[Replica]) -> Course:
+def course_of(protocol: type[Machine]) -> Course:
     """Read the course off a protocol's transitions.
 
     Raises

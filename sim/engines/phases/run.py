@@ -91,7 +91,8 @@ class Run:
         self._length = 1 if self._calm else min(2 * self._length, _STRETCH_MAX)
         self._calm = False
         end = state.height + self._length
-        stretch, left = (None, None) if self._late else self._stretch(state, end)
+        disturbed = self._late or bool((state.owed > state.begun).any())  # a ballot owed may yet be forgotten
+        stretch, left = (None, None) if disturbed else self._stretch(state, end)
         if stretch is None or stretch.late:
             assert self._part is not None  # noqa: S101 -- nobody is late for the first block, or for one that was left alone
             before, self._part = self._part.before, None

@@ -16,6 +16,7 @@ import numpy as np
 from sim.base.members import numbers
 from sim.consensus.protocols.messages import ResultVote
 from sim.consensus.protocols.pbft import Checkpoint
+from sim.consensus.protocols.replica import Replica
 from sim.engines.events.measures import Measures
 from sim.engines.events.world import World
 from sim.engines.phases.chain import GRACE_PART
@@ -79,7 +80,7 @@ class Stretch(World):
         self.clock.call_at(now, lambda _: self._check_able())
         for number, begun in enumerate(self._state.begun.tolist()):
             node = self.nodes[number]
-            if node.speaks:
+            if node.speaks and isinstance(node.machine, Replica):
                 node.machine.stand_at(height - 1)
                 self._occupy(node, self._state.devices[number].tolist())
                 if math.isfinite(begun):

@@ -13,7 +13,7 @@ from timed import chain, of, traced
 from sim import Scenario, run
 from sim.engines.events.engine import run_events
 
-PROTOCOLS = ["pbft", "tendermint"]
+PROTOCOLS = ["pbft", "tendermint", "hotstuff", "icc"]
 RESULTS = ["certify", "propose"]
 BEHAVIOURS = ["silent", "random", "collude", "amplify", "equivocate", "withhold", "delay"]
 
@@ -80,7 +80,7 @@ def test_after_gst_every_block_is_agreed_and_before_it_nothing_is_unsafe(
 
 
 def test_above_a_third_equivocation_forks_the_chain() -> None:
-    for protocol in PROTOCOLS:
+    for protocol in ("pbft", "tendermint", "icc"):  # in HotStuff one leader alone sees the votes
         scenario = chain(
             7,
             consensus={"protocol": protocol, "fault_threshold": "45 %"},
@@ -188,6 +188,7 @@ def test_withholding_forces_view_changes_and_delay_slows() -> None:
         ({"law": {"rate": 0.4}}, "divergence"),
         ({"law": {"rate": 0.4}, "consensus": {"result": "propose"}}, "divergence"),
         ({"consensus": {"result": "propose"}, "faults": {"byzantine": 1}}, "attack"),
+        ({"consensus": {"result": "propose", "protocol": "hotstuff"}, "faults": {"byzantine": 1}}, "attack"),
         ({"consensus": {"result": "propose"}, "executor": {"seconds_per_request": 3}}, "timeout"),
         ({"faults": {"byzantine": 3, "behaviour": "collude"}}, "attack"),
     ],
@@ -274,6 +275,19 @@ def test_a_run_ends_though_timers_are_shorter_than_the_way_of_a_message(protocol
     timeouts = {"view": 0.08, "propose": 0.06, "prevote": 0.01, "precommit": 0.01, "result": 0.06}
     found = run_events(chain(4, consensus={"protocol": protocol, "timeouts": timeouts}, network={"latency": 0.5}))
     assert found.blocks == 10
+
+
+def test_a_run_ends_though_a_node_that_is_needed_lets_no_three_chain_be() -> None:
+    scenario = chain(
+        5,
+        consensus={"protocol": "hotstuff", "result": "propose", "max_rounds": 2},
+        faults={"byzantine": 1, "behaviour": "withhold", "crashes": [{"nodes": {"a": [3]}, "at": 2.0}]},
+        run={"blocks": 20},
+    )
+    found = run_events(scenario)
+    assert found.blocks == 20
+    assert found.outcomes["no_quorum"].count
+    assert found.outcomes["agreed"].count
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -24,7 +24,7 @@ def written(scenario: Scenario) -> str:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("protocol", ["pbft", "tendermint"])
+@pytest.mark.parametrize("protocol", ["pbft", "tendermint", "hotstuff", "icc"])
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(protocol: str) -> None:
     scenario = chain(5, law={"rate": 0.2}, consensus={"protocol": protocol}, network=LATENCY)
     other = scenario.model_copy(update={"run": scenario.run.model_copy(update={"seed": 2})})

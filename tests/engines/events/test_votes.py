@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cluster import messages_a_block
 from drawn import draw_scenario
 
 from sim import Scenario, run
+from sim.consensus.attackers import FABRICATED, Answers
 from sim.consensus.tally import BOOSTED, Outcome, certify, propose
 from sim.engines.events.draws import Leaders, answers_of, powers
 from sim.engines.events.engine import run_events
@@ -17,12 +19,13 @@ from sim.engines.events.ledger import Block, Over
 from sim.engines.events.world import World
 from sim.statistics.intervals import clopper_pearson
 
-PROTOCOLS = ["pbft", "tendermint"]
+PROTOCOLS = ["pbft", "tendermint", "hotstuff", "icc"]
 PATIENT = {
     "view": 100.0,
     "propose": 100.0,
     "prevote": 50.0,
     "precommit": 50.0,
+    "rank": 50.0,
     "commit": 1e3,  # so that those who were sent another block catch up before the next height
     "result": 500.0,  # and before this one is given up
 }
@@ -67,10 +70,26 @@ def tallied(scenario: Scenario) -> list[tuple[Outcome, int]]:
             result = answer.results[leaders.of(height)[0]]
             lead = int(np.cumsum(groups[0])[result]) - 1 if result >= 0 else election.votes - 1
             verdict = propose(election, groups, np.array([lead]))
+            if _drops_votes(scenario, answer, leaders.of(height + 1)[0]):
+                found.append((Outcome.no_quorum, 0))
+                continue
         certified = int(verdict.certified[0])
         missing = sum(answer.nodes) - answer.nodes[certified] if certified >= 0 else 0
         found.append((Outcome(int(verdict.outcome[0])), missing))
     return found
+
+
+def _drops_votes(scenario: Scenario, answer: Answers, following: int) -> bool:
+    """Whether a silent leader of the next height gets the votes for a block: HotStuff sends them to nobody else."""
+    silent = scenario.faults.behaviour == "silent" and answer.results[following] == FABRICATED
+    return scenario.consensus.protocol == "hotstuff" and silent
+
+
+def _races(scenario: Scenario) -> bool:
+    """HotStuff's next leader may have too few votes for one side of an equivocator's block, by who is the quicker."""
+    consensus = scenario.consensus
+    equivocating = scenario.faults.behaviour == "equivocate" and scenario.election.byzantine
+    return bool(equivocating) and consensus.result == "propose" and consensus.protocol == "hotstuff"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -84,6 +103,8 @@ def test_every_block_ends_as_its_votes_say(protocol: str, seed: int) -> None:
         pytest.skip("who then wins is a matter of timing")
     if not scenario.population.nodes:
         pytest.skip("no node is honest")
+    if _races(scenario):
+        pytest.skip("who then wins is a matter of timing")
     if _leaves_some_behind(scenario):
         for block in range(30):
             alone = reseeded(scenario, block)
@@ -137,6 +158,8 @@ def case(spec: dict[str, Any], protocol: str, result: str) -> Scenario:
 @pytest.mark.parametrize("spec", CASES, ids=lambda spec: "-".join(map(str, spec.values())))
 def test_outcomes_agree_with_the_exact_engine(spec: dict[str, Any], protocol: str, result: str) -> None:
     scenario = case(spec, protocol, result)
+    if protocol == "hotstuff" and result == "propose" and spec.get("byzantine"):
+        pytest.skip("a Byzantine leader of the next height may drop the votes of a good block")
     exact = run(scenario, engine="exact")
     if _leaves_some_behind(scenario):
         found = [end for seed in range(400) for end in outcomes(reseeded(scenario, seed))]
@@ -158,8 +181,7 @@ def test_messages_per_block_are_the_protocols_formula(protocol: str, result: str
     scenario = timed(case({"count": n, "rate": 0.0}, protocol, result), protocol, sigma=0.3, blocks=300)
     timing = run_events(scenario).timing
     assert timing is not None
-    phases = (2 if result == "propose" else 3) * n
-    assert timing.messages_per_block == (n - 1) * (phases if protocol == "pbft" else phases + 1)
+    assert timing.messages_per_block == messages_a_block(protocol, n, proposes=result == "propose")
     assert timing.rounds_per_block == 1
 
 

@@ -152,3 +152,16 @@ def test_a_protocol_whose_arrows_lead_nowhere_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(pbft, "transitions", [arrow for arrow in pbft.transitions if arrow.event != "q commits"])
     with pytest.raises(ValueError, match="no way from prepared on q commits"):
         course_of(pbft)
+
+
+def test_a_ballot_that_is_owed_is_forgotten_where_the_next_block_goes_wrong() -> None:
+    """Node 0 still executes block 1 when block 2 fails, and decides block 3 before it could vote on block 1."""
+    nodes = {
+        "slow": {"count": 1, "executor": {"kind": "cpu", "seconds_per_request": 9.0}},
+        "fast": {"count": 3, "executor": {"kind": "cpu"}},
+    }
+    consensus = {"protocol": "tendermint", "result": "propose"}
+    network = {"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.6}}
+    for seed in range(8):
+        document = {"nodes": nodes, "consensus": consensus, "network": network, "run": {"blocks": 5, "seed": seed}}
+        by_messages(Scenario.model_validate(document))
