@@ -107,6 +107,8 @@ def test_a_block_that_does_not_fit_in_memory_message_by_message_is_told(monkeypa
     ("parts", "said"),
     [
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "silent"),
+        ({"consensus": {"protocol": "hotstuff"}}, "does not know the phases of hotstuff (it has pbft, tendermint)"),
+        ({"consensus": {"protocol": "icc"}}, "does not know the phases of icc"),
         ({"network": {"loss": 0.1}}, "ordinary time"),
         ({"network": {"topology": {"kind": "ring"}}}, "direct way"),
         ({"recovery": {"law": "geometric", "mean_blocks": 3}}, "do not depend on those before"),
