@@ -42,7 +42,7 @@ def by_messages(scenario: Scenario, failures: int | None = None) -> int:
     assert found.keys() == expected.keys()
     for path, value in expected.items():
         close = pytest.approx(value, rel=SAME, abs=0) if isinstance(value, float) else value
-        assert found[path] == close, path
+        assert found[path] == close, (path, found[path], value)
     return count
 
 

@@ -60,6 +60,7 @@ class Stretch(World):
         self.first, self.starts = state.height, state.first
         self._until = min(state.height + blocks, chain.scenario.run.blocks + 1)
         self._reached: dict[int, float] = {}
+        self._last: dict[int, float] = {}
         self._spoke, self._asked = np.full(chain.n, -math.inf), np.full(chain.n, -math.inf)
         self._usual = (chain.course.proposal, *chain.course.ballots, ResultVote, Checkpoint)
         self.late = False
@@ -114,6 +115,8 @@ class Stretch(World):
     def begin(self, node: Node, height: int) -> None:
         """A node begins a height; not the one after the last (see `World`)."""
         if height < self._until:
+            if height == self._until - 1:
+                self._last.setdefault(node.number, self.clock.now)
             super().begin(node, height)
         elif node.up and node.number not in self._reached:
             self._reached[node.number] = self.clock.now
@@ -184,7 +187,11 @@ class Stretch(World):
         """Whether nodes that went on would have made one that was still behind ask what it has missed."""
         chain = self._chain
         closed = after.last - chain.pause + _SLACK_S
-        return closed >= chain.soonest(after.begun) + chain.timeouts.result / GRACE_PART
+        last = max(self._last.get(number, math.inf) for number in np.flatnonzero(np.isfinite(after.begun)).tolist())
+        return (
+            last >= chain.soonest(after.begun)
+            or closed >= chain.soonest(after.begun) + chain.timeouts.result / GRACE_PART
+        )
 
     @staticmethod
     def _unclear(after: State) -> bool:
