@@ -62,6 +62,7 @@ CLAIMS = [
     ("slow_gpu_timeouts", ["nodes.fast.count=8", "nodes.slow.count=5"], "block_failure", "2.15e-01", 0.215),
     ("wide_area", [], "block_failure", None, 0.0),
     ("design_space", [], "block_failure", "7.51e-05", 7.509e-5),
+    ("safety_check", [], "block_failure", None, 0.0),
 ]
 
 

@@ -188,10 +188,8 @@ class Stretch(World):
         chain = self._chain
         closed = after.last - chain.pause + _SLACK_S
         last = max(self._last.get(number, math.inf) for number in np.flatnonzero(np.isfinite(after.begun)).tolist())
-        return (
-            last >= chain.soonest(after.begun)
-            or closed >= chain.soonest(after.begun) + chain.timeouts.result / GRACE_PART
-        )
+        ahead = chain.soonest(after.begun)
+        return last >= ahead or closed >= ahead + chain.timeouts.result / GRACE_PART
 
     @staticmethod
     def _unclear(after: State) -> bool:

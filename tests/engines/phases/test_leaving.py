@@ -167,3 +167,29 @@ def test_a_ballot_that_is_owed_is_forgotten_where_the_next_block_goes_wrong() ->
     for seed in range(8):
         document = {"nodes": nodes, "consensus": consensus, "network": network, "run": {"blocks": 5, "seed": seed}}
         by_messages(Scenario.model_validate(document))
+
+
+def test_a_node_that_is_two_heights_behind_at_the_end_of_a_stretch_asks() -> None:
+    """It would have heard of the block after the stretch, and asked, while it was still at the one before the last."""
+    law = {"difficulty": "near_tie", "rate": 0.05}
+    gpu: dict[str, Any] = {"kind": "gpu", "nondeterminism": law}
+    seconds = {"kind": "lognormal", "median": 0.5, "sigma": 0.5}
+    timeouts = {"view": 20.0, "propose": 2.0, "prevote": 0.1, "precommit": 0.5, "commit": 2.0, "result": 20.0}
+    consensus = {"protocol": "tendermint", "quorum": 15, "timeouts": timeouts, "checkpoint_interval": 100}
+    document = {
+        "nodes": {
+            "a": {
+                "count": 11,
+                "power": 2,
+                "region": "eu",
+                "devices": 1,
+                "executor": gpu | {"seconds_per_request": 0.7},
+            },
+            "b": {"count": 5, "devices": 2, "region": "us", "executor": gpu | {"seconds_per_request": seconds}},
+        },
+        "consensus": consensus,
+        "faults": {"crashes": [{"nodes": {"b": 1}, "at": 1.0, "until": 1.3}]},
+        "network": {"latency": {"kind": "pareto", "minimum": 0.02, "shape": 1.5}},
+        "run": {"blocks": 7, "seed": 63},
+    }
+    by_messages(Scenario.model_validate(document))
