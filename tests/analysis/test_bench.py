@@ -32,7 +32,7 @@ def test_a_block_has_as_many_messages_wherever_it_is_measured(engine: str) -> No
 def test_votes_have_no_messages(engine: str) -> None:
     speed = bench.measure(engine, None, 7, 0.01)
     assert speed.messages_per_s is None
-    assert speed.blocks_per_s > 10
+    assert speed.blocks_per_s > 0
 
 
 def test_the_bare_loops_do_as_many_events_as_asked_for() -> None:
