@@ -173,7 +173,6 @@ def test_a_node_that_is_two_heights_behind_at_the_end_of_a_stretch_asks() -> Non
     """It would have heard of the block after the stretch, and asked, while it was still at the one before the last."""
     law = {"difficulty": "near_tie", "rate": 0.05}
     gpu: dict[str, Any] = {"kind": "gpu", "nondeterminism": law}
-    first = gpu | {"seconds_per_request": 0.7}
     seconds = {"kind": "lognormal", "median": 0.5, "sigma": 0.5}
     timeouts = {"view": 20.0, "propose": 2.0, "prevote": 0.1, "precommit": 0.5, "commit": 2.0, "result": 20.0}
     consensus = {"protocol": "tendermint", "quorum": 15, "timeouts": timeouts, "checkpoint_interval": 100}
