@@ -193,3 +193,9 @@ def test_a_node_that_is_two_heights_behind_at_the_end_of_a_stretch_asks() -> Non
         "run": {"blocks": 7, "seed": 63},
     }
     by_messages(Scenario.model_validate(document))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.parametrize("protocol", ["pbft", "tendermint"])
+def test_no_delay_at_all_gives_the_same_too(protocol: str, n: int) -> None:
+    by_messages(chain(n, network={"latency": 0}, consensus={"protocol": protocol}, run={"blocks": 150}))
