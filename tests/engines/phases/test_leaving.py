@@ -199,3 +199,16 @@ def test_a_node_that_is_two_heights_behind_at_the_end_of_a_stretch_asks() -> Non
 @pytest.mark.parametrize("protocol", ["pbft", "tendermint"])
 def test_no_delay_at_all_gives_the_same_too(protocol: str, n: int) -> None:
     by_messages(chain(n, network={"latency": 0}, consensus={"protocol": protocol}, run={"blocks": 150}))
+
+
+@pytest.mark.parametrize(("slow_s", "power"), [(3.0, 2), (0.7, 1)])
+def test_a_checkpoint_proves_a_block_to_a_node_that_has_not_begun_it(slow_s: float, power: int) -> None:
+    nodes = {
+        "slow": {"count": 1, "power": power, "executor": {"kind": "cpu", "seconds_per_request": slow_s}},
+        "fast": {"count": 6, "executor": {"kind": "cpu"}},
+    }
+    consensus = {"result": "propose", "checkpoint_interval": 2, "timeouts": {"result": 20.0}}
+    network = {"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.6}}
+    for seed in range(6):
+        document = {"nodes": nodes, "consensus": consensus, "network": network, "run": {"blocks": 4, "seed": seed}}
+        by_messages(Scenario.model_validate(document))
