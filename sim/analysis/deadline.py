@@ -218,8 +218,8 @@ def misses(
         The deadline is not below every timeout.
     """
     refused = refusal(scenario)
-    if refused or scenario.faults.crashes:
-        raise EngineError(f"deadlines need the phases engine: {refused or 'no node crashes at a given time'}")
+    if refused:
+        raise EngineError(f"deadlines need the phases engine: {refused}")
     shortest = _shortest_timeout(scenario)
     if not 0 < deadline_s < shortest:
         message = f"must be above 0 and below the shortest timeout ({shortest:g} s)"

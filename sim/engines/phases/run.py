@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.engines.phases.stretch import Stretch
 
 _STRETCH_MAX = 64  # blocks: a stretch that follows upon another at once is twice as long, up to this
+_STRETCH_SOON = 32  # blocks from which on that goes for every stretch, while most blocks are run by messages
 
 
 class _Part(NamedTuple):
@@ -88,7 +89,8 @@ class Run:
 
     def _messages(self, state: State) -> State | None:
         """Some blocks message by message; from the block before, if that turns out to be disturbed too."""
-        self._length = 1 if self._calm else min(2 * self._length, _STRETCH_MAX)
+        often = _STRETCH_SOON < state.height < 2 * self.by_messages
+        self._length = min(2 * self._length, _STRETCH_MAX) if often or not self._calm else 1
         self._calm = False
         end = state.height + self._length
         disturbed = self._late or bool((state.owed > state.begun).any())  # a ballot owed may yet be forgotten

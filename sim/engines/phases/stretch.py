@@ -61,6 +61,7 @@ class Stretch(World):
         self._until = min(state.height + blocks, chain.scenario.run.blocks + 1)
         self._reached: dict[int, float] = {}
         self._last: dict[int, float] = {}
+        self._out: set[int] = set()
         self._spoke, self._asked = np.full(chain.n, -math.inf), np.full(chain.n, -math.inf)
         self._usual = (chain.course.proposal, *chain.course.ballots, ResultVote, Checkpoint)
         self.late = False
@@ -105,7 +106,17 @@ class Stretch(World):
         self.late = self.late or (waits and not forever)  # its machine knows nothing of the block before
         super()._crash(number, forever, why)
 
+    def closed(self, node: Node, height: int) -> None:
+        """A node has closed all heights below one (see `World`); not before it began, by what others have proved."""
+        if node.number in self._out:
+            super().closed(node, height)
+            return
+        self.late = True
+        if not self._stop.triggered:
+            self._stop.succeed()
+
     def _set_out(self, node: Node, height: int) -> None:
+        self._out.add(node.number)
         if not node.up:
             return
         self.late = self.late or node.machine.height >= height

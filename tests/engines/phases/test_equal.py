@@ -55,10 +55,6 @@ def scenarios(draw: st.DrawFn, sizes: tuple[int, ...] = (4, 7, 16)) -> Scenario:
         consensus["quorum"] = draw(st.integers(power // 2 + 1, power))
     network = {"latency": draw(st.sampled_from(LATENCIES)), "bandwidth": draw(st.sampled_from([None, None, 1e5, 1e7]))}
     faults: dict[str, Any] = {"byzantine": {"a": draw(st.integers(0, first - 1)) if draw(st.booleans()) else 0}}
-    at = draw(st.sampled_from([None, None, None, 0.0, 1.0, 2.5]))
-    if at is not None:
-        until = draw(st.sampled_from([None, at + 0.3, at + 3.0]))
-        faults["crashes"] = [{"nodes": {"b": 1}, "at": at} | ({} if until is None else {"until": until})]
     return Scenario.model_validate(
         {
             "nodes": nodes,

@@ -110,6 +110,7 @@ def test_a_block_that_does_not_fit_in_memory_message_by_message_is_told(monkeypa
         ({"consensus": {"protocol": "hotstuff"}}, "does not know the phases of hotstuff (it has pbft, tendermint)"),
         ({"consensus": {"protocol": "icc"}}, "does not know the phases of icc"),
         ({"network": {"loss": 0.1}}, "ordinary time"),
+        ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1.0}]}}, "do not crash at given times"),
         ({"network": {"topology": {"kind": "ring"}}}, "direct way"),
         ({"recovery": {"law": "geometric", "mean_blocks": 3}}, "do not depend on those before"),
     ],
@@ -193,3 +194,22 @@ def test_a_node_that_is_two_heights_behind_at_the_end_of_a_stretch_asks() -> Non
         "run": {"blocks": 7, "seed": 63},
     }
     by_messages(Scenario.model_validate(document))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.parametrize("protocol", ["pbft", "tendermint"])
+def test_no_delay_at_all_gives_the_same_too(protocol: str, n: int) -> None:
+    by_messages(chain(n, network={"latency": 0}, consensus={"protocol": protocol}, run={"blocks": 150}))
+
+
+@pytest.mark.parametrize(("slow_s", "power"), [(3.0, 2), (0.7, 1)])
+def test_a_checkpoint_proves_a_block_to_a_node_that_has_not_begun_it(slow_s: float, power: int) -> None:
+    nodes = {
+        "slow": {"count": 1, "power": power, "executor": {"kind": "cpu", "seconds_per_request": slow_s}},
+        "fast": {"count": 6, "executor": {"kind": "cpu"}},
+    }
+    consensus = {"result": "propose", "checkpoint_interval": 2, "timeouts": {"result": 20.0}}
+    network = {"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.6}}
+    for seed in range(6):
+        document = {"nodes": nodes, "consensus": consensus, "network": network, "run": {"blocks": 4, "seed": seed}}
+        by_messages(Scenario.model_validate(document))
