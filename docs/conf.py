@@ -36,7 +36,8 @@ html_theme = "alabaster"
 html_theme_options = {
     "description": "Blockchains whose nodes run AI inference",
     "fixed_sidebar": True,
-    "page_width": "1020px",
+    "page_width": "1100px",
+    "font_family": "system-ui, sans-serif",
 }
 html_static_path = ["static"]
 html_css_files = ["pages.css"]

@@ -43,26 +43,31 @@ class _Reference:
     def told(self, part: Part, path: str) -> Iterator[str]:
         """The keys of a model, and then what is written below them."""
         yield from self._entries(part, path)
+        yield from self._below(part, path)
+
+    def _below(self, part: Part, path: str) -> Iterator[str]:
         for key, field in part["properties"].items():
             for place, names in _places(field, f"{path}.{key}" if path else key).items():
                 new = [name for name in names if name not in self._seen]
-                if not new:
-                    continue
                 known = [name for name in names if name in self._seen]
                 self._seen.update(new)
-                yield f"## `{place}`\n"
-                if known:
-                    yield f"As elsewhere: {', '.join(map(self._link, known))}.\n"
-                for name in new:
-                    yield from self._model(name, place)
+                if new:
+                    yield from self._section(place, new, known)
 
-    def _model(self, name: str, place: str) -> Iterator[str]:
-        part = self._models[name]
-        kind = _kind(part)
-        yield f"({_anchor(name)})="
-        yield f"### `{kind[0]}: {kind[1]}`\n" if kind else ""
-        yield part["description"] + "\n"
-        yield from self.told(part, place)
+    def _section(self, place: str, new: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+        """A place: the models told of here, and after all of them what is written below each."""
+        yield f"## `{place}`\n"
+        if known:
+            yield f"As elsewhere: {', '.join(map(self._link, known))}.\n"
+        for name in new:
+            part = self._models[name]
+            kind = _kind(part)
+            yield f"({_anchor(name)})="
+            yield f"### `{kind[0]}: {kind[1]}`\n" if kind else ""
+            yield part["description"] + "\n"
+            yield from self._entries(part, place)
+        for name in new:
+            yield from self._below(self._models[name], place)
 
     def _entries(self, part: Part, path: str) -> Iterator[str]:
         for key, field in part["properties"].items():
@@ -80,8 +85,9 @@ class _Reference:
         if "enum" in part:
             return "one of " + ", ".join(f"`{value}`" for value in part["enum"])
         if part.get("type") == "array":
-            inner = f", each {self._values(part['items'])}" if "items" in part else ""
-            return f"a list{_size(part, 'Items', 'entries')}{inner}"
+            inner = part.get("items") or next(iter(part.get("prefixItems", ())), None)
+            each = f", each {self._values(inner)}" if inner else ""
+            return f"a list{_size(part, 'Items', 'entries')}{each}"
         if part.get("type") == "object":
             inner = part.get("additionalProperties")
             each = f", each {self._values(inner)}" if isinstance(inner, Mapping) else ""
@@ -135,6 +141,8 @@ def _shown(value: Any) -> str:
 
 def _size(part: Part, what: str, unit: str) -> str:
     least, most = part.get(f"min{what}"), part.get(f"max{what}")
+    if least and least == most:
+        return f" of {least:,} {unit}"
     if least and most:
         return f" of {least:,} to {most:,} {unit}"
     if most:
