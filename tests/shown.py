@@ -15,7 +15,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def check_console(block: str, printed: Callable[[], str]) -> None:
-    """Run the commands of a block one after the other; `printed` tells what has been printed since it was last asked."""
+    """Run the commands of a block in turn; `printed` tells what has been printed since it was last asked."""
     shown = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     assert "".join(f"$ {command}\n{output}" for command, output in shown) == block
     for command, output in shown:

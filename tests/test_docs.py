@@ -81,7 +81,7 @@ def told_of(model: type[FrozenModel]) -> str:
     if model is Scenario:
         return REFERENCE[: REFERENCE.index("(scenario-")]
     _, _, rest = REFERENCE.partition(f"\n(scenario-{model.__name__.lower()})=\n")
-    return re.split(r"^\(scenario-|^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    return str(re.split(r"^\(scenario-|^## ", rest, maxsplit=1, flags=re.MULTILINE)[0])
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
