@@ -22,27 +22,25 @@ if TYPE_CHECKING:
 
 project = "splitquorum"
 author = "the splitquorum authors"
-project_copyright = "Apache-2.0"
 release = version = __version__
 
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["Thumbs.db"]
 nitpicky = True
-numfig = False
 
 html_theme = "alabaster"
 html_theme_options = {
     "description": "Blockchains whose nodes run AI inference",
-    "fixed_sidebar": True,
-    "page_width": "1100px",
+    "page_width": "1180px",
+    "body_max_width": "960px",  # what a command prints has some 120 characters
     "font_family": "system-ui, sans-serif",
 }
 html_static_path = ["static"]
 html_css_files = ["pages.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
+html_show_copyright = False
 html_copy_source = False
 
 linkcheck_ignore = [r"https?://"]  # the build needs no network; links within the project are checked

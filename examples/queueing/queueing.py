@@ -1,7 +1,7 @@
 """Queueing: a message needs a fixed time for the way, and waits in queues for a time without memory.
 
-The wait is exponential, as in an M/M/1 queue whose service is short against the way (Kleinrock 1975): rarely long, and
-a second wait as likely after a long one as after none.
+The wait is exponential, as the time that a customer spends in an M/M/1 queue (Kleinrock 1975): rarely long, and the
+rest of it is as long as all of it was in the mean.
 """
 
 from __future__ import annotations
