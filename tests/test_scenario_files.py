@@ -58,6 +58,7 @@ CLAIMS = [
     ("stake_weighted", [], "block_failure", None, 0.0),
     ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
     ("design_space", [], "block_failure", "7.51e-05", 7.509e-5),
+    ("safety_check", [], "block_failure", None, 0.0),
 ]
 
 

@@ -12,6 +12,7 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.advise import advise
+from sim.cli.calibrate import calibrate
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.check import check
@@ -21,6 +22,7 @@ from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
+from sim.cli.record import record
 from sim.cli.replay import replay
 from sim.cli.results import results
 from sim.cli.run import run
@@ -56,8 +58,10 @@ for command in (
     compare,
     advise,
     feasibility,
+    calibrate,
     catalog,
     cosines,
+    record,
     protocols,
     schema,
 ):
