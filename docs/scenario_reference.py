@@ -85,14 +85,17 @@ class _Reference:
         if "enum" in part:
             return "one of " + ", ".join(f"`{value}`" for value in part["enum"])
         if part.get("type") == "array":
-            inner = part.get("items") or next(iter(part.get("prefixItems", ())), None)
-            each = f", each {self._values(inner)}" if inner else ""
-            return f"a list{_size(part, 'Items', 'entries')}{each}"
+            return f"a list{_size(part, 'Items', 'entries')}{self._inner(part)}"
         if part.get("type") == "object":
             inner = part.get("additionalProperties")
             each = f", each {self._values(inner)}" if isinstance(inner, Mapping) else ""
             return f"a mapping{_size(part, 'Properties', 'entries')}{each}"
         return _PLAIN.get(part.get("type", ""), "anything") + _size(part, "Length", "characters") + _bounds(part)
+
+    def _inner(self, part: Part) -> str:
+        """What the entries of a list are."""
+        entries = dict.fromkeys(map(self._values, part.get("prefixItems") or [part["items"]]))
+        return f", each {next(iter(entries))}" if len(entries) == 1 else f" ({'; then '.join(entries)})"
 
     def _choices(self, choices: Sequence[Part]) -> str:
         words = [self._values(one) for one in choices if "$ref" not in one and one.get("type") != "null"]

@@ -6,6 +6,7 @@ One's own protocol is in `test_one_vote`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from packages import EXAMPLES, installed, unpacked
-from scipy.stats import binom, expon, kstest
+from scipy.optimize import brentq
+from scipy.special import expit
+from scipy.stats import beta, expon, kstest
 
 from sim import Result, Scenario, ScenarioError, load_scenario, run
 from sim.cli import execute
 
 SCENARIOS = EXAMPLES.parent / "scenarios"
-PLUGINS = ("hard_prompts", "word_overlap", "queueing")
+PLUGINS = ("logistic_tie", "word_overlap", "queueing")
 SENTENCES = ["a blue large ball", "a large red ball", "a small red ball"]
 
 
@@ -34,15 +37,17 @@ def packages(sites: list[Path]) -> Iterator[None]:
         yield
 
 
-def hard(rate: float, share: float, engine: str = "auto") -> Scenario:
-    law = {"difficulty": "hard_prompts", "rate": rate, "share": share, "alternatives": 0}
-    nodes = {"gpu": {"count": 13, "executor": {"kind": "gpu", "nondeterminism": law}}}
-    return Scenario.model_validate({"nodes": nodes, "run": {"engine": engine, "blocks": 20_000}})
+def logistic(rate: float, n: int = 13, **parts: Any) -> Scenario:
+    law = {"difficulty": "logistic_tie", "rate": rate}
+    nodes = {"gpu": {"count": n, "executor": {"kind": "gpu", "nondeterminism": law}}}
+    return Scenario.model_validate({"nodes": nodes, "run": {"blocks": 20_000}, **parts})
 
 
-def one_binomial(rate: float, share: float) -> float:
-    """Neither those that stay with the reference output nor the others, who all answer alike, reach 9 of 13."""
-    return float(share * (binom.cdf(8, 13, rate / share) - binom.cdf(4, 13, rate / share)))
+def closed_form(rate: float) -> float:
+    """Between 5 and 8 of 13 nodes deviate: with du = -dp / (m p (1-p)) the mean is one of incomplete beta functions."""
+    margin = brentq(lambda m: (math.log(2) - math.log1p(math.exp(-m))) / m - rate, 1e-6, 1 / rate, rtol=1e-14)
+    share = {d: float(np.diff(beta(d, 13 - d).cdf([expit(-margin), 0.5]))[0]) for d in range(5, 9)}
+    return sum(13 / (d * (13 - d)) * one for d, one in share.items()) / float(margin)
 
 
 def overlap(threshold: float, *outputs: str, quorum: int | None = None) -> Result:
@@ -67,7 +72,7 @@ def latency(scenario: Scenario) -> Mapping[str, float]:
 @pytest.mark.parametrize("name", PLUGINS)
 def test_it_is_not_there_before_it_is_installed(name: str) -> None:
     places = {
-        "hard_prompts": "nodes.gpu.executor.nondeterminism.difficulty",
+        "logistic_tie": "nodes.gpu.executor.nondeterminism.difficulty",
         "word_overlap": "consensus.matching.kind",
         "queueing": "network.latency.kind",
     }
@@ -76,25 +81,32 @@ def test_it_is_not_there_before_it_is_installed(name: str) -> None:
 
 
 @pytest.mark.usefixtures("packages")
-@pytest.mark.parametrize(("rate", "share"), [(1e-4, 2e-4), (1e-4, 0.5), (1e-9, 1.0), (0.1, 0.4)])
-def test_blocks_fail_as_the_binomial_of_hard_prompts_says(rate: float, share: float) -> None:
-    answered = run(hard(rate, share))
+@pytest.mark.parametrize("rate", [1e-9, 1e-4, 0.1, 0.49])
+def test_blocks_fail_as_incomplete_beta_functions_say(rate: float) -> None:
+    answered = run(logistic(rate))
     assert answered.engine == "exact"
-    assert answered.block_failure.probability == pytest.approx(one_binomial(rate, share), rel=1e-10)
+    assert answered.block_failure.probability == pytest.approx(closed_form(rate), rel=1e-9)
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize(("threshold", "share"), [("1/4", 1 / 4), ("1/3", 1 / 3), ("49 %", 0.49)])
+def test_of_many_nodes_blocks_fail_by_the_limit(threshold: str, share: float) -> None:
+    failure = run(logistic(1e-5, 100_000, consensus={"fault_threshold": threshold})).block_failure.probability
+    assert failure / 1e-5 == pytest.approx(math.log((1 - share) / share) / math.log(2), abs=1e-3)
 
 
 @pytest.mark.usefixtures("packages")
 def test_drawn_blocks_fail_as_often() -> None:
-    low, high = (getattr(run(hard(0.1, 0.4, "montecarlo")).block_failure, end) for end in ("low", "high"))
-    assert low < one_binomial(0.1, 0.4) < high
+    failure = run(logistic(0.1, run={"engine": "montecarlo", "blocks": 20_000})).block_failure
+    assert failure.low < closed_form(0.1) < failure.high
 
 
 @pytest.mark.usefixtures("packages")
-def test_a_rate_above_the_share_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rate_that_the_model_cannot_have_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = tmp_path / "chain.yaml"
-    written.write_text(json.dumps(hard(0.1, 0.4).model_dump(mode="json", exclude_none=True)))
-    assert execute(["run", str(written), "--set", "nodes.gpu.executor.nondeterminism.share=0.05"]) == 2
-    assert "nodes.gpu.executor.nondeterminism.share: must be more than the rate (0.1)" in capsys.readouterr().err
+    written.write_text(json.dumps(logistic(0.1).model_dump(mode="json", exclude_none=True)))
+    assert execute(["run", str(written), "--set", "nodes.gpu.executor.nondeterminism.rate=0.5"]) == 2
+    assert "nodes.gpu.executor.nondeterminism.rate: must be at most 0.49 (got 0.5)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("packages")
