@@ -133,7 +133,7 @@ def test_messages_take_as_long_as_the_law_says() -> None:
     assert kstest(seconds, expon(0.03, 0.02).cdf).pvalue > 0.01
     assert law.expected == pytest.approx(seconds.mean(), rel=0.02)
     answered = run(scenario)
-    assert answered.engine == "events"
+    assert answered.engine == "phases"
     assert answered.outcomes["agreed"].count == 20
     assert latency(scenario)["p50"] > 3 * 0.03  # three phases, each of at least the way
 
