@@ -12,12 +12,14 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.advise import advise
+from sim.cli.bench import bench
 from sim.cli.calibrate import calibrate
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.check import check
 from sim.cli.compare import compare
 from sim.cli.cosines import cosines
+from sim.cli.deadline import deadline
 from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.plot import plot
@@ -66,6 +68,8 @@ for command in (
     record,
     protocols,
     schema,
+    bench,
+    deadline,
 ):
     app.command(command)
 

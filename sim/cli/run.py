@@ -42,7 +42,7 @@ def run(
     set_
         Override a field, as PATH=VALUE: --set nodes.gpu.count=40. May be given several times.
     engine
-        Who answers: auto, exact, montecarlo, or events (message by message, in simulated time).
+        Who answers: auto, exact, montecarlo, events (message by message, in simulated time), phases (faster).
     blocks
         Blocks to simulate (the exact engine needs none): 1e6.
     seed

@@ -50,7 +50,7 @@ def sweep(
     set_
         Override a field, as PATH=VALUE: --set sweep.rate.points=57. May be given several times.
     engine
-        Who answers: auto, exact, montecarlo or events.
+        Who answers: auto, exact, montecarlo, events or phases.
     seed
         Seed of the random streams.
     dry_run

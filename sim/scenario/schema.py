@@ -38,7 +38,7 @@ POWER_MAX = 10**12
 NAME_CHARACTERS_MAX = 100
 DESCRIPTION_CHARACTERS_MAX = 2_000
 RETRIES = 3
-EngineName = Literal["auto", "exact", "montecarlo", "events"]
+EngineName = Literal["auto", "exact", "montecarlo", "events", "phases"]
 
 
 class NodeGroup(FrozenModel):
@@ -102,7 +102,7 @@ class Run(FrozenModel):
     """How to run it; flags override these, and results do not depend on them beyond chance."""
 
     engine: EngineName = "auto"
-    """`exact`, `montecarlo`, `events`, or `auto`: the cheapest that can answer."""
+    """`exact`, `montecarlo`, `events`, `phases`, or `auto`: the cheapest that can answer."""
     blocks: Annotated[int, Field(ge=1, le=BLOCKS_MAX), WHOLE] = 10_000
     """Blocks to simulate; the exact engine needs none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
