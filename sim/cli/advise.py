@@ -106,9 +106,11 @@ def advise(
 ) -> int:
     """Search for the cheapest design that meets a failure target: nodes, threshold, hardware mix, and matching rule.
 
+    For example: sim advise scenarios/design_space.yaml --target 1e-6
+
     Nodes are of the scenario's groups, one kind alone or two mixed. Rules are exact matching, and those for its
     answers: of numbers tolerance, median and approximate agreement, of margins their gap. The end is code 3 if no
-    design meets the target. Try `sim advise scenarios/design_space.yaml --target 1e-6`.
+    design meets the target.
 
     Parameters
     ----------
@@ -202,7 +204,9 @@ def _report(rows: Sequence[Advice], target: float) -> Iterator[str]:
 
 
 def _table(rows: Sequence[Advice]) -> Iterator[str]:
-    lines = [("cost", "nodes", "threshold", "attackers", "rule", "failure", "wrong result", "")]
+    from sim.cli.words import ADVISE
+
+    lines = [(*ADVISE, "")]
     lines += [
         (
             _cost(row),

@@ -34,6 +34,8 @@ def feasibility(
 ) -> int:
     """Tell whether chains can run models: does it fit, how long does an answer take, would a person wait.
 
+    For example: sim feasibility --model llama3_8b_q4
+
     Platforms and models are those of `sim catalog`. Of a scenario it tells too which case of the article's third rule
     it is: GPUs kept to one answer, consensus that is not robust, or a claim that is not credible.
 
@@ -117,11 +119,12 @@ def _table(rows: Sequence[Feasibility]) -> str:
     """Columns for people; reasons below each row where there are few."""
     from sim.analysis.feasibility import duration, size
     from sim.base.text import printable
+    from sim.cli.words import FEASIBILITY
 
     def shown(value: float | None, how: Callable[[float], str]) -> str:
         return "" if value is None else how(value)
 
-    lines = [("platform", "model", "needs", "memory", "one answer", "verdict")]
+    lines = [tuple(FEASIBILITY)]
     lines += [
         (
             row.platform,

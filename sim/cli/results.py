@@ -27,6 +27,8 @@ def results(
 ) -> int:
     """Show what a store of results holds.
 
+    For example: sim results hardware_mix.db --format csv
+
     The same results give the same bytes, whenever, wherever and with however many workers they were made.
 
     Parameters

@@ -36,6 +36,8 @@ def sweep(
 ) -> int:
     """Run every point of a scenario's sweep, and keep the results.
 
+    For example: sim sweep scenarios/hardware_mix.yaml --plot mix.svg
+
     Whatever stops it, what was finished is kept: the same command goes on from there.
 
     Parameters

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sim.engines.timing import Timing
     from sim.scenario.schema import Scenario
 
-_MEANING = {
+MEANING = {
     "divergence": "honest nodes computed different results",
     "absence": "it would have passed, had nobody been away because an answer lost before",
     "attack": "Byzantine nodes decided it, led it, or left too few honest votes",
@@ -40,7 +40,7 @@ def timing_lines(timing: Timing, scenario: Scenario) -> Iterator[tuple[str, str]
     by_type = ", ".join(f"{name} {number:,.4g}" for name, number in timing.messages_by_type.items())
     yield "messages", f"{timing.messages_per_block:,.5g} a block, {_bytes(timing.bytes_per_block)} ({by_type})"
     for cause, number in timing.causes.items():
-        yield "failed", f"{number:,} by {cause}: {_MEANING[cause]}"
+        yield "failed", f"{number:,} by {cause}: {MEANING[cause]}"
     if timing.first_violation:
         seen = timing.first_violation
         nodes = " and ".join(str(node) for node in seen.nodes)

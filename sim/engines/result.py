@@ -111,6 +111,8 @@ class Result:
         every request is voted on by itself (`endorse`).
     attempts_per_block
         Attempts a block, the first one included; None, and left out of plain values, unless there are appeals.
+    over_time
+        What only chains over time tell; None, and left out of plain values, unless there is recovery or `on_failure`.
     """
 
     scenario: str

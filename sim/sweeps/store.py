@@ -100,7 +100,9 @@ class Store:
         self.path = path
         fresh = _is_fresh(path)
         if fresh and not create:
-            raise ScenarioError([Problem("", "is missing or empty: there are no results", where=str(path))])
+            raise ScenarioError(
+                [Problem("", "is missing or empty: there are no results; sim sweep makes them", where=str(path))]
+            )
         if not fresh:
             _check_is_store(path)
         with self._told():
@@ -434,7 +436,9 @@ def _check_is_store(path: Path) -> None:
         reason = (error.strerror or str(error)).lower()
         raise ScenarioError([Problem("", f"cannot be read: {reason}", where=where)]) from None
     if header[:16] != b"SQLite format 3\x00" or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise ScenarioError([Problem("", "is not a store of results, and is left as it is", where=where)])
+        raise ScenarioError(
+            [Problem("", "is not a store of results as sim sweep makes them, and is left as it is", where=where)]
+        )
     version = int.from_bytes(header[60:64], "big")
     if version > SCHEMA_VERSION:
         message = f"is a store of a newer schema ({version}; this program reads {SCHEMA_VERSION}): update splitquorum"
