@@ -69,15 +69,13 @@ def feasibility(
     if plot:
         check_suffix(plot)
     known = catalog_with(catalog)
-    waits = number(patience, "--patience", seconds, "a number of seconds of at least 0")
-    waits = PATIENCE_S if waits is None else waits
-    rows: Sequence[Feasibility]
+    given = number(patience, "--patience", seconds, "a number of seconds of at least 0")
+    waits = PATIENCE_S if given is None else given
     if scenario is None:
         rows = _of_catalog(known, platform, model, waits, tokens)
     else:
         rows = [_of_scenario(scenario, set_ or (), known, waits, bar)]
-    plain = [row.to_dict() for row in rows]
-    print(json.dumps(plain, indent=2, allow_nan=False) if format == "json" else _table(rows))
+    print(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False) if format == "json" else _table(rows))
     return _drawn(rows, plot) if plot else 0
 
 

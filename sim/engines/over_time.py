@@ -59,6 +59,11 @@ class ChainMeasures:
     still_running: tuple[tuple[int, float], ...]
     looked_deterministic: tuple[tuple[int, float], ...]
 
+    def flat(self) -> dict[str, float | None]:
+        """Plain numbers by name, without those that have a distribution or a cause."""
+        names = ("availability", "retries_per_block", "blocks_to_failure", "blocks_to_halt", "longest_stall")
+        return {name: getattr(self, name) for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values: `nodes_away`, and everything else under `over_time`."""
         plain = asdict(self)

@@ -86,6 +86,14 @@ class Timing:
     failed_blocks: tuple[FailedBlock, ...]
     first_violation: Violation | None
 
+    def flat(self) -> dict[str, float | None]:
+        """Plain numbers by name, as tables have them in columns."""
+        latency = self.latency_s or {}
+        names = ("blocks_per_s", "rounds_per_block", "messages_per_block", "bytes_per_block", "simulated_s")
+        return {f"latency_{share}_s": latency.get(share) for share in ("p50", "p95", "p99")} | {
+            name: getattr(self, name) for name in names
+        }
+
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Timing:
         """Read what `dataclasses.asdict` gave."""

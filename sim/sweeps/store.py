@@ -21,6 +21,7 @@ from sim.engines.result import Result
 from sim.scenario.schema import Scenario
 from sim.statistics.counts import Counts, Task
 from sim.sweeps.row import Row
+from sim.sweeps.rows import Rows
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -359,7 +360,7 @@ class Store:
                 )
             ]
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> Rows:
         """Every point with its answer, in order; scenarios are validated again.
 
         Raises
@@ -367,7 +368,7 @@ class Store:
         ScenarioError
             The store was damaged or tampered with.
         """
-        found = []
+        found = Rows()
         with self._told(), self._trusting():
             for position, name, coordinates, scenario, answer, error in self._db.execute(
                 "SELECT position, name, coordinates, scenario, answer, error FROM point JOIN task ON task.id = task "
