@@ -9,9 +9,9 @@ The whole public API. Read a scenario, run it, look at the result::
 
 `load_scenario`     read and check a scenario file
 `run`               answer a scenario with the cheapest engine that can
-`sweep`             run every point of a scenario's sweep, and keep the results; gives `Rows` of `Row`, ends by `Stopping`
+`sweep`             run every point of a scenario's sweep, and keep its results: `Rows` of `Row`; ends by `Stopping`
 `plot`, `save`      draw rows as a matplotlib Axes, and write the picture
-`Picture`           what `Result.plot()` and `Rows.plot()` give: notebooks show it; both have `to_pandas`, `to_xarray` too
+`Picture`           what `Result.plot()` and `Rows.plot()` give, shown by notebooks; both have `to_pandas`, `to_xarray`
 `feasibility`       can these platforms run these models; `judge_scenario` asks a scenario
 `compare`           scenarios side by side: failure, wrong results, time, cost
 `prices`            what a matching rule accepts from attackers, against what it refuses of honest nodes

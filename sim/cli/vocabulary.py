@@ -194,11 +194,11 @@ def described(shown: type[Any]) -> dict[str, str]:
     >>> described(Estimate)["count"]
     'Blocks with this outcome; None where it is exact.'
     """
-    whole = cleandoc(shown.__doc__ or "")
-    head, _, section = whole.partition("\nParameters\n----------\n")
     told: dict[str, str] = {}
-    for names, text in re.findall(r"^(\S.*)\n((?:    .*(?:\n|\Z))+)", section, re.MULTILINE):
-        told |= dict.fromkeys(re.split(r",\s*", names), _one_line(text))
+    for one in reversed(shown.__mro__[:-1]):  # what a class has from others is told there
+        head, _, section = cleandoc(one.__doc__ or "").partition("\nParameters\n----------\n")
+        for names, text in re.findall(r"^(\S.*)\n((?:    .*(?:\n|\Z))+)", section, re.MULTILINE):
+            told |= dict.fromkeys(re.split(r",\s*", names), _one_line(text))
     summary = _one_line(head.partition("\n\n")[0])
     return {field.name: told.get(field.name) or summary for field in fields(shown)}
 
@@ -218,8 +218,8 @@ def _meanings() -> Iterator[tuple[str, str, Mapping[Any, str]]]:
 def _shown() -> Iterator[tuple[str, type[Any]]]:
     """Yield the dataclasses that commands print as JSON."""
     from sim.analysis.advise import Advice
+    from sim.analysis.claim import Claim
     from sim.analysis.compare import Tradeoff
-    from sim.analysis.feasibility import Feasibility
     from sim.analysis.price import Price
     from sim.engines.over_time import Away, ChainMeasures
     from sim.engines.repeat import Repeated
@@ -232,7 +232,7 @@ def _shown() -> Iterator[tuple[str, type[Any]]]:
     yield "sim compare", Tradeoff
     yield "sim compare --price", Price
     yield "sim advise", Advice
-    yield "sim feasibility", Feasibility
+    yield "sim feasibility", Claim
     yield "sim replay", Repeated
 
 

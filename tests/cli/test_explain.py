@@ -107,11 +107,10 @@ def titles_of(function: Callable[..., Any]) -> set[str]:
     ("function", "least"),
     [(timing.timing_lines, 7), (over_time.over_time_lines, 8), (render._lines, 2), (render._means, 3)],
 )
-def test_every_title_of_a_run_is_explained(function: Callable[..., Any], least: int, known: list[Entry]) -> None:
+def test_every_title_of_a_run_is_explained(function: Callable[..., Any], least: int) -> None:
     titles = titles_of(function) - {""}
     assert len(titles) >= least
-    for title in titles:
-        assert matching(known, title), title
+    assert titles <= SECTIONS["sim run"].keys()
 
 
 def columns(line: str) -> list[str]:

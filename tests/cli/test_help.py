@@ -108,6 +108,31 @@ def with_json() -> list[str]:
     return [name for name in COMMANDS if "--format" in str(list(app[name].assemble_argument_collection()))]
 
 
+MORE_JSON = [
+    "sim run scenarios/healed_partition.yaml --blocks 40",
+    "sim run scenarios/healed_partition.yaml --block 40",
+    "sim run scenarios/over_time/icp_subnet.yaml",
+    "sim run scenarios/tolerant/endorse_drops_requests.yaml",
+    "sim run scenarios/ways_out/proof.yaml",
+    "sim check scenarios/safety_check.yaml --set consensus.quorum=3 --set nodes.validator.count=5",
+    "sim compare --price scenarios/tolerant/logit_margin.yaml --values 0,2",
+    "sim feasibility --scenario scenarios/ways_out/proof.yaml",
+]
+"""Command lines besides the examples that print other keys."""
+
+
+@pytest.mark.parametrize("line", MORE_JSON)
+def test_keys_that_only_some_runs_print_are_explained(
+    line: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    assert execute([*arguments_of(line), "--format", "json"]) in {0, 3}
+    keys = set(keys_of(json.loads(capsys.readouterr().out)))
+    known = vocabulary()
+    assert keys
+    assert not [key for key in sorted(keys) if not matching(known, key)]
+
+
 @pytest.mark.parametrize("command", with_json())
 def test_what_prints_numbers_has_its_words_explained(
     command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

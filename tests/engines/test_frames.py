@@ -20,7 +20,7 @@ FILES = {
     "drawn": ("ninety_nine_ninety_nine.yaml", ["run.engine=montecarlo", "nodes.gpu.executor.nondeterminism.rate=0.05"]),
     "timed": ("healed_partition.yaml", ["run.blocks=60"]),
     "chains": ("over_time/state_sync_storm.yaml", []),
-    "halting": ("over_time/false_security.yaml", []),
+    "halting": ("over_time/icp_subnet.yaml", []),
     "endorse": ("tolerant/endorse_drops_requests.yaml", []),
     "appeal": ("tolerant/growing_committees.yaml", []),
 }
