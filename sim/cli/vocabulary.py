@@ -160,8 +160,12 @@ def _values(field: Mapping[str, Any], root: Mapping[str, Any], *, required: bool
 def _taken(part: Mapping[str, Any]) -> str:
     if "enum" in part:
         return "one of " + ", ".join(map(str, part["enum"]))
-    bounds = [text.format(f"{part[key]:,}") for key, text in _BOUNDS.items() if key in part]
+    bounds = [text.format(_number(part[key])) for key, text in _BOUNDS.items() if key in part]
     return ", ".join(filter(None, [_TYPES.get(part.get("type", ""), ""), *bounds]))
+
+
+def _number(bound: float) -> str:
+    return f"{bound:,.0f}" if float(bound).is_integer() and abs(bound) < 1e13 else f"{bound:g}"
 
 
 def _one_line(text: str) -> str:

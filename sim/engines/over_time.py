@@ -12,7 +12,17 @@ LENGTHS = tuple(digit * 10**power for power in range(13) for digit in (1, 2, 5))
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Nodes that are away in a slot: mean, its interval, and the share of slots with each number, from 0 on."""
+    """Nodes that are away in a slot.
+
+    Parameters
+    ----------
+    mean
+        Their mean number.
+    low, high
+        Ends of its 95 % interval.
+    distribution
+        Share of the slots with each number of nodes away, from 0 on.
+    """
 
     mean: float
     low: float

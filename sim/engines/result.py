@@ -29,7 +29,7 @@ class Estimate:
     probability
         The estimate, or the exact value.
     low, high
-        Clopper-Pearson interval; both equal to `probability` where it is exact.
+        Ends of its 95 % interval (Clopper-Pearson); both equal to `probability` where it is exact.
     count
         Blocks with this outcome; None where it is exact.
     """
@@ -60,7 +60,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean with its 95 % interval."""
+    """A mean with its 95 % interval.
+
+    Parameters
+    ----------
+    mean
+        The estimate, or the exact value.
+    low, high
+        Ends of its 95 % interval; both equal to `mean` where it is exact.
+    """
 
     mean: float
     low: float
@@ -88,13 +96,13 @@ class Result:
     Parameters
     ----------
     scenario, scenario_id
-        Name and identity of the scenario.
+        Name of the scenario, and its identity: a hash over all that decides the numbers.
     engine, engine_reason
         Who answered, and why that engine.
     nodes
         Number of nodes.
     faults_tolerated, quorum
-        f and q, in voting power.
+        Faults f that are tolerated, and quorum q: votes that certify a result; both in voting power.
     blocks
         Blocks simulated; None where the answer is exact.
     seed

@@ -19,7 +19,17 @@ FAILED_TOLD_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class FailedBlock:
-    """A block that was not agreed, its outcome and the cause."""
+    """A block that was not agreed.
+
+    Parameters
+    ----------
+    height
+        Which block.
+    outcome
+        How it ended: `no_quorum`, `wrong_result` or `forked`.
+    cause
+        Why: divergence, absence, attack, partition, timeout or stall.
+    """
 
     height: int
     outcome: str
@@ -35,7 +45,7 @@ class Violation:
     property
         `agreement`: two honest nodes decided differently; `validity`: a decided result was computed by no honest node.
     height, time_s
-        Where, and when.
+        Block in which it happened, and the simulated time in seconds.
     nodes
         Honest nodes that decided (two that differ, or one).
     """
@@ -63,9 +73,9 @@ class Timing:
     rounds_per_block
         Rounds (views) that agreed blocks took; None without any.
     messages_per_block, bytes_per_block
-        Messages put on the wire, without checkpoints and state sync.
+        Messages a block that were put on the wire, and their bytes, without checkpoints and state sync.
     messages_by_type, bytes_by_type
-        The same by type, with those.
+        Messages a block by type, and their bytes, with checkpoints and state sync.
     causes
         Number of failed blocks by cause.
     failed_blocks

@@ -17,7 +17,7 @@ from sim import Scenario
 from sim.analysis.explorer import invariants, sometimes
 from sim.base.model import FrozenModel
 from sim.cli import execute, over_time, render, timing
-from sim.cli.vocabulary import Entry, described, matching, scenario_fields, vocabulary
+from sim.cli.vocabulary import Entry, _shown, described, matching, scenario_fields, vocabulary
 from sim.cli.words import SECTIONS
 from sim.engines.result import Result
 from sim.scenario.grid import Axis
@@ -155,7 +155,19 @@ def test_docstrings_tell_every_field_of_a_result() -> None:
     told = described(Result)
     assert set(told) == set(Result.__dataclass_fields__)
     assert [name for name, text in told.items() if text == summary] == []
-    assert told["faults_tolerated"] == told["quorum"] == "f and q, in voting power."
+    assert (
+        told["faults_tolerated"]
+        == told["quorum"]
+        == "Faults f that are tolerated, and quorum q: votes that certify a result; both in voting power."
+    )
+
+
+def test_no_field_is_told_by_what_its_class_is() -> None:
+    for _, shown in _shown():
+        summary = (shown.__doc__ or "").partition("\n\n")[0]
+        told = described(shown)
+        assert told
+        assert not [name for name, text in told.items() if text == summary], shown
 
 
 def test_fields_come_once_with_their_values(capsys: pytest.CaptureFixture[str]) -> None:
