@@ -220,7 +220,7 @@ def _meanings() -> Iterator[tuple[str, str, Mapping[Any, str]]]:
 
 
 def _shown() -> Iterator[tuple[str, type[Any]]]:
-    """Yield the dataclasses that commands print as JSON."""
+    """Yield the dataclasses that commands print as JSON: a command with one of its own adds it here."""
     from sim.analysis.advise import Advice
     from sim.analysis.claim import Claim
     from sim.analysis.compare import Tradeoff

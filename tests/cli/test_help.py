@@ -27,6 +27,8 @@ MADE_BEFORE = [
     "sim run scenarios/healed_partition.yaml --blocks 40 --trace trace.jsonl",
 ]
 """What makes the files that examples read: add to it what the example of a new command reads."""
+RUN_ELSEWHERE: dict[str, str] = {}
+"""Commands whose example needs more than that (a model, minutes), and the test file that runs it; none is so far."""
 NAMES_OF_USERS = {
     "point",
     "mix",
@@ -95,6 +97,9 @@ def test_every_command_has_an_example_of_itself(command: str, capsys: pytest.Cap
 def test_every_example_runs(
     command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if command in RUN_ELSEWHERE:
+        assert example(command) in (ROOT / RUN_ELSEWHERE[command]).read_text(encoding="utf-8")
+        return
     monkeypatch.chdir(place)
     code = execute(arguments_of(example(command)))
     told = capsys.readouterr()
@@ -138,6 +143,8 @@ def test_what_prints_numbers_has_its_words_explained(
     command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert f"sim {command}" in SECTIONS, "add its words to sim/cli/words.py"
+    if command in RUN_ELSEWHERE:
+        return
     monkeypatch.chdir(place)
     line = re.sub(r" --format \w+", "", example(command))
     assert execute([*arguments_of(line), "--format", "json"]) == 0
