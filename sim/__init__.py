@@ -15,12 +15,13 @@ The whole public API. Read a scenario, run it, look at the result::
 `feasibility`       can these platforms run these models; `judge_scenario` asks a scenario
 `compare`           scenarios side by side: failure, wrong results, time, cost
 `prices`            what a matching rule accepts from attackers, against what it refuses of honest nodes
+`calibrate`         from recordings of repeated runs to a difficulty model, with its uncertainty
 `catalog_with`      the `Catalog` of platforms, models and hardware, with a file of your own
 `Result`            outcome probabilities; made of `Estimate` and `Mean`, and of `Timing` where messages were simulated
 `Scenario`          the schema; made of `NodeGroup`, `Consensus`, `Faults`, `Network`, `Workload`, `Run`
 `Timeouts`, `Crash` parts of `Consensus` and `Faults`; `Recovery`: for how long a node is away that diverged
 `Cpu`, `Gpu`, `Recorded`, `Numeric`  executors
-`Independent`, `NearTie`, `Beta`    difficulty models of a `Gpu`
+`Independent`, `NearTie`, `Beta`, `ZeroInflated`, `Empirical`   difficulty models of a `Gpu`
 `Replicate`, `Proof`, `Optimistic`, `SpotCheck`, `Tee`      how results are verified
 `Exact`, `Equivalence`, `Semantic`                  matching rules: which answers count as the same
 `Tolerance`, `Median`, `Approximate`, `Margin`      those for numbers, and for tokens that nearly tie
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from sim.base.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from sim.analysis.calibration import calibrate
     from sim.analysis.claim import judge_scenario
     from sim.analysis.compare import compare
     from sim.analysis.feasibility import feasibility
@@ -52,8 +54,10 @@ if TYPE_CHECKING:
     from sim.engines.select import run
     from sim.engines.timing import Timing
     from sim.inference.difficulty.beta import Beta
+    from sim.inference.difficulty.empirical import Empirical
     from sim.inference.difficulty.independent import Independent
     from sim.inference.difficulty.near_tie import NearTie
+    from sim.inference.difficulty.zero_inflated import ZeroInflated
     from sim.inference.executors import Cpu, Gpu, Recorded
     from sim.inference.numeric import Numeric
     from sim.network.schema import Network
@@ -72,6 +76,7 @@ _WHERE = {
     "Consensus": "sim.consensus.rules",
     "Cpu": "sim.inference.executors",
     "Crash": "sim.consensus.faults",
+    "Empirical": "sim.inference.difficulty.empirical",
     "EngineError": "sim.base.errors",
     "Equivalence": "sim.consensus.matching",
     "Estimate": "sim.engines.result",
@@ -107,6 +112,8 @@ _WHERE = {
     "Timing": "sim.engines.timing",
     "Tolerance": "sim.consensus.matching",
     "Workload": "sim.scenario.schema",
+    "ZeroInflated": "sim.inference.difficulty.zero_inflated",
+    "calibrate": "sim.analysis.calibration",
     "catalog_with": "sim.catalog.catalog",
     "compare": "sim.analysis.compare",
     "feasibility": "sim.analysis.feasibility",
@@ -126,6 +133,7 @@ __all__ = [
     "Consensus",
     "Cpu",
     "Crash",
+    "Empirical",
     "EngineError",
     "Equivalence",
     "Estimate",
@@ -161,6 +169,8 @@ __all__ = [
     "Timing",
     "Tolerance",
     "Workload",
+    "ZeroInflated",
+    "calibrate",
     "catalog_with",
     "compare",
     "feasibility",

@@ -3,50 +3,34 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 from chains import explored
+from packages import EXAMPLES, installed, unpacked
 
 from sim import load_scenario, run
 from sim.analysis.explorer.explore import Search, explore
 from sim.cli import execute
-from sim.consensus.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "examples" / "one_vote"
+EXAMPLE = EXAMPLES / "one_vote"
 README = (ROOT / "README.md").read_text()
 SCENARIO = str(ROOT / "scenarios" / "safety_check.yaml")
 MINE = ["--set", "consensus.protocol=one_vote"]
 FORGETFUL = ["--set", "consensus.protocol=forgetful"]
-MODULES = ("one_vote", "forgetful")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `pip install examples/one_vote` would install, unpacked; nothing is downloaded for it."""
-    place = tmp_path_factory.mktemp("one_vote")
-    source = shutil.copytree(EXAMPLE, place / "source")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(place)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
-    (built,) = place.glob("*.whl")
-    ZipFile(built).extractall(place / "site")
-    return place / "site"
+    return unpacked("one_vote", tmp_path_factory.mktemp("one_vote"))
 
 
 @pytest.fixture
-def installed(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put the package where Python looks for packages."""
-    monkeypatch.syspath_prepend(wheel)
-    yield
-    for name in MODULES:
-        sys.modules.pop(name, None)
-        PROTOCOLS._loaded.pop(name, None)
+def package(wheel: Path) -> Iterator[None]:
+    with installed(wheel):
+        yield
 
 
 def test_the_example_has_under_a_hundred_lines() -> None:
@@ -58,7 +42,7 @@ def test_it_is_not_there_before_it_is_installed(capsys: pytest.CaptureFixture[st
     assert "consensus.protocol: must be one of pbft, tendermint" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("result", ["certify", "propose"])
 @pytest.mark.parametrize("n", [4, 7])
 def test_no_schedule_breaks_it_and_all_that_can_happen_does(n: int, result: str) -> None:
@@ -67,7 +51,7 @@ def test_no_schedule_breaks_it_and_all_that_can_happen_does(n: int, result: str)
     assert not found.missing
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("n", [4, 7])
 def test_the_broken_variant_is_found(n: int) -> None:
     found = explore(Search(explored("forgetful", n), kind="targeted"), 500).counterexample
@@ -75,14 +59,14 @@ def test_the_broken_variant_is_found(n: int) -> None:
     assert found.violation.invariant == "agreement"
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("package")
 def test_it_decides_every_block_in_simulated_time() -> None:
     answered = run(load_scenario(SCENARIO, ["consensus.protocol=one_vote", "run.blocks=20"]))
     assert answered.engine == "events"
     assert answered.outcomes["agreed"].count == 20
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("package")
 def test_the_commands_know_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert execute(["protocols"]) == 0
     assert re.search(r"^one_vote +One vote a height", capsys.readouterr().out, re.MULTILINE)
@@ -97,7 +81,7 @@ def test_the_commands_know_it(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "Schedule 43 breaks agreement at height 1" in printed[0]
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("package")
 def test_the_readme_shows_what_is_found_and_what_the_package_says(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
+from shown import blocks, check_console
 
 from sim import load_scenario, run
 from sim.base.document import parse_document
-from sim.cli import execute
 from sim.scenario.load import validated
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CONSOLE = re.findall(r"^```console\n((?:.*\n)*?)```", README, re.MULTILINE)
 
 
-@pytest.mark.parametrize("block", CONSOLE)
+@pytest.mark.parametrize("block", blocks(README, "console"))
 def test_commands_print_what_the_readme_shows(
     block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Commands of a block are run one after the other; what they write is written elsewhere."""
     monkeypatch.chdir(tmp_path)
     Path("scenarios").symlink_to(ROOT / "scenarios")
-    shown = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
-    assert "".join(f"$ {command}\n{output}" for command, output in shown) == block
-    for command, output in shown:
-        program, *arguments = shlex.split(command)
-        assert program == "sim"
-        assert execute(arguments) == 0
-        assert capsys.readouterr().out == output
+    check_console(block, lambda: capsys.readouterr().out)
 
 
 def test_the_main_job_runs_the_two_examples() -> None:
@@ -44,7 +35,7 @@ def test_the_main_job_runs_the_two_examples() -> None:
 
 
 def test_the_yaml_shown_is_a_valid_scenario() -> None:
-    whole, parts, named = re.findall(r"^```yaml\n((?:.*\n)*?)```", README, re.MULTILINE)
+    whole, parts, named = blocks(README, "yaml")
     assert validated(parse_document(whole, "README.md")).node_count == 13
     nodes = "nodes: {gpu: {count: 13, executor: {kind: cpu}}}\nrun: {blocks: 20}\n"
     timed = validated(parse_document(nodes + parts, "README.md"))

@@ -57,7 +57,12 @@ CLAIMS = [
     ("one_silent_too_many", [], "block_failure", None, 1.0),
     ("stake_weighted", [], "block_failure", None, 0.0),
     ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
+    ("latency_vs_nodes", [], "block_failure", None, 0.0),
+    ("slow_gpu_timeouts", [], "block_failure", None, 0.0),
+    ("slow_gpu_timeouts", ["nodes.fast.count=8", "nodes.slow.count=5"], "block_failure", "2.15e-01", 0.215),
+    ("wide_area", [], "block_failure", None, 0.0),
     ("design_space", [], "block_failure", "7.51e-05", 7.509e-5),
+    ("safety_check", [], "block_failure", None, 0.0),
 ]
 
 
@@ -106,6 +111,53 @@ def test_what_runs_message_by_message_is_as_its_comment_says() -> None:
     assert forked.first_violation.height == 5
     assert silent is not None
     assert (silent.causes, silent.simulated_s) == ({"stall": 1_000_000}, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "written", "expected"),
+    [
+        ("latency_vs_nodes", ["nodes.validator.count=4"], "0.144 s among 4 nodes", 0.144),
+        ("latency_vs_nodes", [], "0.202 s among 64", 0.202),
+        ("latency_vs_nodes", ["nodes.validator.count=250"], "0.302 s among 250", 0.302),
+        ("latency_vs_nodes", ["nodes.validator.count=1000", "run.blocks=10"], "0.722 s among 1,000", 0.722),
+        ("slow_gpu_timeouts", [], "take 1.30 s", 1.30),
+        (
+            "slow_gpu_timeouts",
+            ["nodes.fast.count=8", "nodes.slow.count=5", "consensus.timeouts.result=6"],
+            "take 5.06 s",
+            5.06,
+        ),
+        ("wide_area", [], "within 0.232 s", 0.232),
+        ("wide_area", ["nodes.asia.count=5"], "within 0.133 s", 0.133),
+        ("wide_area", ["network.latency=0.01"], "take 0.03 s", 0.03),
+    ],
+)
+def test_blocks_take_as_long_as_a_comment_says(name: str, overrides: list[str], written: str, expected: float) -> None:
+    path = FOLDER / f"{name}.yaml"
+    result = run(load_scenario(path, overrides))
+    assert result.engine == "phases"
+    assert result.timing is not None
+    assert result.timing.blocks_by_messages == 0
+    assert result.timing.latency_s is not None
+    assert result.timing.latency_s["p50"] == pytest.approx(expected, rel=5e-3)
+    assert written in path.read_text()
+
+
+def test_slow_gpus_fail_blocks_because_the_fast_ones_stop_waiting() -> None:
+    path = FOLDER / "slow_gpu_timeouts.yaml"
+    timing = run(load_scenario(path, ["nodes.fast.count=8", "nodes.slow.count=5"])).timing
+    assert timing is not None
+    assert timing.causes == {"divergence": 1, "timeout": 42}
+    assert "all but one because the fast ones stop waiting" in path.read_text()
+
+
+def test_messages_grow_as_the_square_of_the_nodes() -> None:
+    path = FOLDER / "latency_vs_nodes.yaml"
+    for count, messages in ((4, 24), (1000, 1_998_000)):
+        timing = run(load_scenario(path, [f"nodes.validator.count={count}"]), blocks=2).timing
+        assert timing is not None
+        assert timing.messages_per_block == messages
+        assert f"{messages:,}" in path.read_text()
 
 
 def test_more_nodes_do_not_answer_faster_and_cost_more() -> None:

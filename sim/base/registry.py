@@ -8,8 +8,10 @@ not built in, so that an installed plug-in costs nothing until it is used, and c
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import entry_points
 from inspect import get_annotations
 from typing import Any
@@ -124,7 +126,13 @@ class Registry:
         return f"one of {', '.join(self.names())}"
 
     def _outside(self) -> Mapping[str, Any]:
-        return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
+        return _installed(self.group, tuple(sys.path)) if self.group else {}
+
+
+@lru_cache(maxsize=32)
+def _installed(group: str, _path: tuple[str, ...]) -> Mapping[str, Any]:
+    """Entry points of a group: finding them takes milliseconds, so they are looked for once on each module path."""
+    return {point.name: point for point in entry_points(group=group)}
 
 
 def _declared(base: type[Any]) -> list[str]:

@@ -16,15 +16,15 @@ from sim.base.document import Document, parse_document, read_document
 from sim.base.errors import Problem, ScenarioError
 from sim.base.model import FrozenModel, Mistake, problems_of
 from sim.base.text import did_you_mean, has_control_characters
-from sim.catalog.entries import Entry, Hardware, Mitigation, ModelEntry, Platform
+from sim.catalog.entries import Entry, Hardware, Mitigation, ModelEntry, Platform, Preset
 
-Kind = Literal["platforms", "models", "hardware", "mitigations"]
+Kind = Literal["platforms", "models", "hardware", "mitigations", "presets"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _ENTRIES_MAX = 10_000
 
 
 class Catalog(FrozenModel):
-    """Platforms, models, hardware and mitigations, by name."""
+    """Platforms, models, hardware, mitigations and presets of nondeterminism, by name."""
 
     platforms: Annotated[dict[str, Platform], Field(max_length=_ENTRIES_MAX)] = Field(default_factory=dict)
     """Chains."""
@@ -34,6 +34,8 @@ class Catalog(FrozenModel):
     """What models run on."""
     mitigations: Annotated[dict[str, Mitigation], Field(max_length=_ENTRIES_MAX)] = Field(default_factory=dict)
     """Ways out of nondeterminism."""
+    presets: Annotated[dict[str, Preset], Field(max_length=_ENTRIES_MAX)] = Field(default_factory=dict)
+    """Nondeterminism that was measured."""
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -111,8 +113,8 @@ def catalog_with(path: str | PathLike[str] | None) -> Catalog:
     Parameters
     ----------
     path
-        A YAML file with any of `platforms`, `models`, `hardware`, `mitigations`; None: only what is shipped. An entry
-        of a new name is added; one of a known name replaces the figures that it gives.
+        A YAML file with any of `platforms`, `models`, `hardware`, `mitigations`, `presets`; None: only what is
+        shipped. An entry of a new name is added; one of a known name replaces the figures that it gives.
 
     Raises
     ------

@@ -116,3 +116,16 @@ class Mitigation(Entry):
     """Seconds in which a result can be challenged."""
     recheck_ratio: Figure | None = None
     """Time of a re-execution against the execution."""
+
+
+class Preset(Entry):
+    """How real machines were seen to deviate: what stands under `nondeterminism: {preset: ...}`."""
+
+    difficulty: Word
+    """Difficulty model."""
+    rate: Part
+    """Probability that a node deviates at a decision point, with its 95 % interval."""
+    correlation: Part | None = None
+    """Intra-prompt correlation, where the model has one, with its 95 % interval."""
+    alternatives: Figure | None = None
+    """Concentration of wrong answers, with its 95 % interval."""

@@ -11,9 +11,9 @@ from sim.base.fractions import ExactFraction
 from sim.base.model import FrozenModel, Mistake
 from sim.base.text import has_control_characters
 
-Known = Literal["article", "read", "abstract", "vendor", "memory"]
+Known = Literal["article", "read", "abstract", "vendor", "memory", "fitted"]
 """How well a figure is known: the article says it; read in the source; read in an abstract or at second hand; a vendor
-claims it; from memory."""
+claims it; from memory; fitted by this project to what the source has (`sim calibrate`)."""
 
 
 class Sourced(FrozenModel):

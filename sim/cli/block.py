@@ -38,7 +38,7 @@ def run_one(scenario: Scenario, block: str, form: Literal["table", "json"], trac
     from sim.engines.select import choose
 
     height = number(block, "--block", whole, "a whole number from 1")
-    name, reason = choose(scenario, scenario.run.engine)
+    name, reason = choose(scenario, scenario.run.engine, traced=True)
     if name != "events":
         raise EngineError(f"--block needs the events engine: --engine events (this is {name}: {reason})")
     with Progress(f"the blocks up to {height:,}") as progress:

@@ -1,4 +1,4 @@
-"""`sim catalog`: what scenarios may name (platforms, models, hardware, mitigations), every figure with its source."""
+"""`sim catalog`: what scenarios may name, from platforms to presets, every figure with its source."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def catalog(
 
     For example: sim catalog models
 
-    A scenario names entries as `platform: icp_app`, `workload: {model: llama3_8b_q4}` and `hardware: h100`.
+    A scenario names entries as `platform: icp_app`, `workload: {model: llama3_8b_q4}`, `hardware: h100` and
+    `nondeterminism: {preset: hosted_reasoning}`.
 
     Parameters
     ----------
     kind
-        platforms, models, hardware or mitigations; left out, all.
+        platforms, models, hardware, mitigations or presets; left out, all.
     catalog
         A file of your own (YAML) that adds entries, or replaces figures of those that are shipped.
     format

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from sim.sweeps.runner import Choice
     from sim.sweeps.stopping import Stopping
 
+_T = TypeVar("_T")
 _SHOWN = 10
 _SAMPLED = 5
 _TRIED = 5  # blocks that are run message by message for an estimate
+_TRIED_IN_PHASES = 50
 _TRIED_OVER_TIME = 1_000  # blocks of each chain
 
 
@@ -31,6 +33,7 @@ def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> 
         Number of processes; None: as many as suit the points.
     """
     from sim.base.text import shown
+    from sim.engines.timing import IN_TIME
     from sim.sweeps.sweep import default_workers
 
     workers = workers or default_workers(choices)
@@ -41,13 +44,13 @@ def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> 
         print(f"... and {len(choices) - _SHOWN:,} more")
     exact = [choice.point for choice in choices if choice.engine == "exact"]
     drawn = [choice for choice in choices if choice.engine != "exact"]
-    whole = [choice.engine == "events" or choice.point.scenario.chained for choice in drawn]
-    timed = [choice.point for choice, one in zip(drawn, whole, strict=True) if one]
+    whole = [choice.engine in IN_TIME or choice.point.scenario.chained for choice in drawn]
+    timed = [choice for choice, one in zip(drawn, whole, strict=True) if one]
     simulated = [choice.point for choice, one in zip(drawn, whole, strict=True) if not one]
     seconds = _mean([_exact_seconds(point) for point in _some(exact)]) * len(exact)
     seconds += _mean([_simulated_seconds(point, stopping) for point in _some(simulated)]) * len(simulated)
-    seconds += _mean([_timed_seconds(point, stopping) for point in _some(timed)]) * len(timed)
-    simulated += timed
+    seconds += _mean([_timed_seconds(choice, stopping) for choice in _some(timed)]) * len(timed)
+    simulated += [choice.point for choice in timed]
     blocks = sum((stopping.max_blocks or one.scenario.run.blocks) * (one.scenario.run.chains or 1) for one in simulated)
     print(f"{len(choices):,} points: {len(exact):,} exact, {len(simulated):,} simulated (at most {blocks:,} blocks)")
     if simulated and stopping.failures:
@@ -55,7 +58,7 @@ def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> 
     print(f"about {seconds / workers:.2g} s with {workers} worker{'s' * (workers != 1)}, nothing run yet")
 
 
-def _some(points: Sequence[Point]) -> Sequence[Point]:
+def _some(points: Sequence[_T]) -> Sequence[_T]:
     return points[:: max(len(points) // _SAMPLED, 1)][:_SAMPLED]
 
 
@@ -71,15 +74,18 @@ def _exact_seconds(point: Point) -> float:
     return time.perf_counter() - started
 
 
-def _timed_seconds(point: Point, stopping: Stopping) -> float:
+def _timed_seconds(choice: Choice, stopping: Stopping) -> float:
     """Of a point that is one run: messages, or chains over time."""
     from sim.engines.select import run
 
+    point, engine, _ = choice
     chained = point.scenario.chained
     blocks = stopping.max_blocks or point.scenario.run.blocks
     tried = min(blocks, _TRIED_OVER_TIME if chained else _TRIED)
     started = time.perf_counter()
-    run(point.scenario, engine="montecarlo" if chained else "events", blocks=tried)
+    if engine == "phases":
+        tried = min(blocks, _TRIED_IN_PHASES)
+    run(point.scenario, engine="montecarlo" if chained else "phases" if engine == "phases" else "events", blocks=tried)
     return (time.perf_counter() - started) * blocks / tried
 
 

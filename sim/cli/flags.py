@@ -60,6 +60,20 @@ class Limits:
         return rules
 
 
+def draws(text: str | None) -> int:
+    """Read `--parameter-draws`; 0 where it is absent.
+
+    Raises
+    ------
+    ScenarioError
+        It is no number of draws.
+    """
+    from sim.scenario.uncertain import DRAWS_MAX
+
+    found = numbers(text, "--parameter-draws", whole, f"a whole number from 1 to {DRAWS_MAX:,}", 1, DRAWS_MAX, 1)
+    return int(found[0]) if found else 0
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Names:

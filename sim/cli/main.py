@@ -12,18 +12,22 @@ from cyclopts.exceptions import CycloptsError
 
 import sim
 from sim.cli.advise import advise
+from sim.cli.bench import bench
+from sim.cli.calibrate import calibrate
 from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.check import check
 from sim.cli.compare import compare
 from sim.cli.completion import completion
 from sim.cli.cosines import cosines
+from sim.cli.deadline import deadline
 from sim.cli.explain import explain
 from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
 from sim.cli.new import new
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
+from sim.cli.record import record
 from sim.cli.replay import replay
 from sim.cli.results import results
 from sim.cli.run import run
@@ -72,11 +76,15 @@ for command in (
     compare,
     advise,
     feasibility,
+    calibrate,
     catalog,
     cosines,
+    record,
     protocols,
     explain,
     schema,
+    bench,
+    deadline,
     completion,
 ):
     app.command(command)

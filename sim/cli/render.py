@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from sim.analysis.uncertainty import Spread
     from sim.engines.result import Mean, Result
     from sim.scenario.cost import Cost
     from sim.scenario.schema import Scenario
@@ -45,7 +46,11 @@ _WIDTH_MIN = 100
 
 
 def show(
-    result: Result, scenario: Scenario, form: Literal["table", "json"], filled: Mapping[str, tuple[Any, str]]
+    result: Result,
+    scenario: Scenario,
+    form: Literal["table", "json"],
+    filled: Mapping[str, tuple[Any, str]],
+    spread: Spread | None = None,
 ) -> None:
     """Print a result on stdout.
 
@@ -57,14 +62,19 @@ def show(
         A table for people, or JSON.
     filled
         What entries of the catalog filled in: path to value and entry.
+    spread
+        What uncertain parameters leave open; None where that was not asked for.
     """
     if form == "json":
         entries = {path: {"value": value, "from": entry} for path, (value, entry) in filled.items()}
         cost = scenario.cost.to_dict() if scenario.cost else {}
-        extra = {key: value for key, value in (("cost", cost), ("filled_in", entries)) if value}
+        drawn = spread.to_dict() if spread else {}
+        extra = {
+            key: value for key, value in (("cost", cost), ("filled_in", entries), ("parameter_draws", drawn)) if value
+        }
         plain = json.dumps(result.to_dict() | extra, indent=2, allow_nan=False)
     else:
-        plain = _table(result, scenario, filled)
+        plain = _table(result, scenario, filled) + (f"\n{_open_still(spread)}" if spread else "")
     try:
         print(plain, flush=True)
     except BrokenPipeError:  # whoever read our output has seen enough; the exit code still counts
@@ -116,6 +126,12 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
     console.print(f"[dim]{result.engine} engine ({how}): {escape(result.engine_reason)}.[/dim]", soft_wrap=True)
     for warning in result.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
+
+
+def _open_still(spread: Spread) -> str:
+    low, median, high = (spread.quantile(share) for share in (0.025, 0.5, 0.975))
+    number = len(spread.failures)
+    return f"over {number:,} parameter draws: block failure {median:.3g}, 95 % between {low:.3g} and {high:.3g}"
 
 
 def _lines(result: Result, scenario: Scenario) -> Iterator[tuple[str, str]]:

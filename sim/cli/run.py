@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from sim.cli.flags import Names, Override, number, probability, refuse_unused, settings
+from sim.cli.flags import Names, Override, draws, number, probability, refuse_unused, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sim.analysis.uncertainty import Spread
     from sim.engines.result import Result
     from sim.scenario.schema import Scenario
 
@@ -27,6 +28,7 @@ def run(
     fail_above: str | None = None,
     trace: str | None = None,
     block: str | None = None,
+    parameter_draws: str | None = None,
     names: Names | None = None,
 ) -> int:
     """Answer a scenario: how often its blocks fail, and why.
@@ -40,7 +42,7 @@ def run(
     set_
         Override a field, as PATH=VALUE: --set nodes.gpu.count=40. May be given several times.
     engine
-        Who answers: auto, exact, montecarlo, or events (message by message, in simulated time).
+        Who answers: auto, exact, montecarlo, events (message by message, in simulated time), phases (faster).
     blocks
         Blocks to simulate (the exact engine needs none): 1e6.
     seed
@@ -53,9 +55,10 @@ def run(
         Write everything that happens to this file, as JSON Lines (events engine): every message, timer and decision.
     block
         Run one block of the run (events engine), and those before it only where it depends on them: 4711.
+    parameter_draws
+        Answer it at that many draws of its uncertain parameters too (intervals, as sim calibrate prints them): 200.
     """
     from sim.cli.render import show
-    from sim.engines.select import Interrupted
     from sim.scenario.load import open_document, validated
 
     bar = number(fail_above, "--fail-above", probability, "a probability from 0 to 1")
@@ -63,17 +66,43 @@ def run(
     document, problems = open_document(*source, **(names or Names()).options())
     loaded = validated(document, problems)
     _check_trace(trace, scenario)
+    number_of_draws = draws(parameter_draws)
     if block is not None:
-        refuse_unused({"--fail-above": fail_above}, "--block", given=True)
+        refuse_unused({"--fail-above": fail_above, "--parameter-draws": parameter_draws}, "--block", given=True)
         _one(loaded, source, block, format, trace)
         return 0
-    try:
-        result = _answered(loaded, source, trace)
-    except Interrupted as stop:
-        _tell_interrupted(stop.result, loaded, format, document.filled)
-        raise
-    show(result, loaded, format, document.filled)
+    result = _kept(loaded, source, trace, format, document.filled)
+    open_still = _spread(document.tree, loaded, number_of_draws)
+    show(result, loaded, format, document.filled, open_still)
     return BAR_MISSED if bar is not None and _missed(result, bar) else 0
+
+
+def _kept(
+    loaded: Scenario,
+    source: tuple[str, Sequence[str], dict[str, tuple[str, Any]]],
+    trace: str | None,
+    form: Literal["table", "json"],
+    filled: Mapping[str, tuple[Any, str]],
+) -> Result:
+    """Run it; if that is interrupted, show what was finished."""
+    from sim.engines.select import Interrupted
+
+    try:
+        return _answered(loaded, source, trace)
+    except Interrupted as stop:
+        _tell_interrupted(stop.result, loaded, form, filled)
+        raise
+
+
+def _spread(tree: Mapping[str, Any], loaded: Scenario, number: int) -> Spread | None:
+    """What uncertain parameters leave open, with progress."""
+    if not number:
+        return None
+    from sim.analysis.uncertainty import spread
+    from sim.cli.progress import Progress
+
+    with Progress(f"{number:,} parameter draws") as progress:
+        return spread(tree, loaded, number, progress.update)
 
 
 def _one(

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sim.cli.flags import Limits, Names, Override, Workers, settings
+from sim.cli.flags import Limits, Names, Override, Workers, draws, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ def sweep(
     limits: Limits | None = None,
     work: Workers | None = None,
     dry_run: bool = False,
+    parameter_draws: str | None = None,
     names: Names | None = None,
     format: Literal["table", "json"] = "table",  # noqa: A002 -- the flag is --format
 ) -> int:
@@ -51,11 +52,13 @@ def sweep(
     set_
         Override a field, as PATH=VALUE: --set sweep.rate.points=57. May be given several times.
     engine
-        Who answers: auto, exact, montecarlo or events.
+        Who answers: auto, exact, montecarlo, events or phases.
     seed
         Seed of the random streams.
     dry_run
         Only print the points, the work and an estimate of the time.
+    parameter_draws
+        Run every point at that many draws of its uncertain parameters (intervals): one more axis, `draw`.
     format
         What to print at the end: a table for people, or JSON for scripts.
     """
@@ -64,7 +67,7 @@ def sweep(
     stopping, work = (limits or Limits()).stopping(), work or Workers()
     wanted = work.number()
     source = (scenario, set_ or (), settings(engine=engine, seed=seed))
-    points = list(load_grid(*source, **(names or Names()).options()).points())
+    points = list(load_grid(*source, **(names or Names()).options(), draws=draws(parameter_draws)).points())
     choices = _choices(points, source)
     if dry_run:
         from sim.cli.dry import tell

@@ -39,6 +39,8 @@ def timing_lines(timing: Timing, scenario: Scenario) -> Iterator[tuple[str, str]
         yield "rounds", f"{timing.rounds_per_block:.4g} an agreed block"
     by_type = ", ".join(f"{name} {number:,.4g}" for name, number in timing.messages_by_type.items())
     yield "messages", f"{timing.messages_per_block:,.5g} a block, {_bytes(timing.bytes_per_block)} ({by_type})"
+    if timing.blocks_by_messages:
+        yield "by messages", f"{timing.blocks_by_messages:,} blocks, in which something fails, or may time out"
     for cause, number in timing.causes.items():
         yield "failed", f"{number:,} by {cause}: {MEANING[cause]}"
     if timing.first_violation:

@@ -222,13 +222,16 @@ def _meanings() -> Iterator[tuple[str, str, Mapping[Any, str]]]:
 def _shown() -> Iterator[tuple[str, type[Any]]]:
     """Yield the dataclasses that commands print as JSON: a command with one of its own adds it here."""
     from sim.analysis.advise import Advice
+    from sim.analysis.bench import Speed
     from sim.analysis.claim import Claim
     from sim.analysis.compare import Tradeoff
+    from sim.analysis.deadline import Misses
     from sim.analysis.price import Price
     from sim.engines.over_time import Away, ChainMeasures
     from sim.engines.repeat import Repeated
     from sim.engines.result import Estimate, Mean, Result
     from sim.engines.timing import FailedBlock, Timing, Violation
+    from sim.inference.calibration.pairs import Effect, Hazard
     from sim.scenario.cost import Cost
 
     of_run = (Result, Estimate, Mean, Timing, FailedBlock, Violation, ChainMeasures, Away, Cost)
@@ -238,6 +241,10 @@ def _shown() -> Iterator[tuple[str, type[Any]]]:
     yield "sim advise", Advice
     yield "sim feasibility", Claim
     yield "sim replay", Repeated
+    yield "sim calibrate", Hazard
+    yield "sim calibrate", Effect
+    yield "sim bench", Speed
+    yield "sim deadline", Misses
 
 
 def _figures() -> Iterator[tuple[str, str]]:

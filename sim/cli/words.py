@@ -36,6 +36,7 @@ RUN = {
     "throughput": "Agreed blocks a second of simulated time.",
     "rounds": "Rounds (views) that an agreed block took, in the mean.",
     "messages": "Messages a block that were put on the wire, their bytes, and how many there are of each type.",
+    "by messages": "Blocks that were run message by message, because something fails in them, or may time out.",
     "failed": "Blocks that were not agreed, by cause.",
     "unsafe": "The first time that a safety property did not hold: which, when, and by which nodes.",
     "network": "The network that the messages went over, defaults filled in.",
@@ -143,6 +144,56 @@ CATALOG = {
     "figures": "Its figures, each with its source.",
 }
 
+RECORD = {
+    "recording": "The file that has the runs.",
+    "prompts": "Number of prompts.",
+    "replicas": "Machines, each with its own order of sums, or batch size.",
+    "decisions": "Places in which replicas chose an output token, over all prompts.",
+    "pair_mismatch": "Share of decisions in which two replicas differ.",
+    "split": "Share of decisions in which not all replicas choose the same.",
+    "no_two_thirds": "Share of decisions in which no token is chosen by more than two thirds of the replicas.",
+}
+
+CALIBRATE = {
+    "prompts": "Number of prompts with runs.",
+    "runs": "Runs of a prompt; above, of all prompts.",
+    "points": "Decision points with two runs or more.",
+    "per": "What a decision point is: a request, or a token where tokens are forced.",
+    "bad_lines": "Lines that could not be read and were left out (--skip-bad).",
+    "fits": "Fitted laws, the best first (lowest AIC).",
+    "model": "Difficulty model that was fitted.",
+    "parameters": "Its parameters, each with its 95 % interval.",
+    "fit": "Difficulty model that was fitted; the best stands first.",
+    "rate": "Probability that a run deviates from the commonest answer at one decision point.",
+    "correlation": "How much deviations concentrate on the same decision points.",
+    "alternatives": "Concentration of the wrong answers: 0, all the same.",
+    "value": "The estimate.",
+    "log_likelihood": "Logarithm of the probability that the law gives to what was recorded.",
+    "log-likelihood": "Logarithm of the probability that the law gives to what was recorded.",
+    "aic": "Akaike's criterion: lower is better; a difference below 2 tells little.",
+    "quorum": "Size of a group of equal runs, of all runs of a prompt.",
+    "observed": "What was seen: the share of points with such a group, or groups of each size in a point.",
+    "predicted": "The same from each fitted law.",
+    "groups": "Number of groups of equal runs of each size in a decision point.",
+    "held_out": "What a fit to half of the runs predicts of the others.",
+    "hazard": "Probability that two runs that agree so far part at the next token, by its place.",
+    "flat": "Whether the hazard is the same early and late, as far as can be seen.",
+    "level": "A value of the factor.",
+    "differ": "How often two runs of this level differ.",
+    "seen": "Whether the factor has an effect: the interval of `excess` excludes 0.",
+    "effects": "How far machines of one level of a factor, and of two, differ (--by).",
+    "executor": "What a scenario can take over: an executor with the best law.",
+    "cannot_know": "What these recordings leave open.",
+}
+
+BENCH = {
+    "engine": "Which engine, or bare event loop to compare it with.",
+}
+
+DEADLINE = {
+    "deadline": "Seconds within which a block should have its result.",
+}
+
 EXPLAIN = {
     "word": "What is explained; * in a path stands for any name or number.",
     "where": "Where the word stands: a scenario, or what a command prints.",
@@ -169,6 +220,10 @@ SECTIONS = {
     "sim check": CHECK,
     "sim replay": REPLAY,
     "sim catalog": CATALOG,
+    "sim record": RECORD,
+    "sim calibrate": CALIBRATE,
+    "sim bench": BENCH,
+    "sim deadline": DEADLINE,
     "sim explain": EXPLAIN,
     "sim": EXIT_CODES,
 }

@@ -144,7 +144,7 @@ def _lattice_work(scenario: Scenario) -> float:
 
 
 def _tail_work(scenario: Scenario) -> float:
-    if _points(scenario) > 1:
+    if _points(scenario) > 1 or scenario.population.replayed is not None:
         return math.inf
     work = tails.work(scenario.population, scenario.election.need)
     return work if work <= tails.WORK_MAX else math.inf

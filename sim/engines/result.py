@@ -154,6 +154,8 @@ class Result:
         for key in ("timing", *EXTRAS):
             if plain[key] is None:
                 del plain[key]
+        if self.timing and self.timing.blocks_by_messages is None:
+            del plain["timing"]["blocks_by_messages"]
         del plain["over_time"]
         return plain | (self.over_time.to_dict() if self.over_time else {})
 

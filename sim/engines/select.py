@@ -13,7 +13,9 @@ from sim.engines import exact, montecarlo
 from sim.engines.chains import engine as chains
 from sim.engines.chains.engine import run_chains
 from sim.engines.events import engine as events
+from sim.engines.phases import engine as phases
 from sim.engines.result import Result, counted_result
+from sim.engines.timing import IN_TIME
 from sim.statistics.counts import Counts
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Interrupted(KeyboardInterrupt):
         self.result = result
 
 
-def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
+def choose(scenario: Scenario, engine: EngineName, *, traced: bool = False) -> tuple[str, str]:
     """Choose an engine.
 
     Parameters
@@ -41,6 +43,8 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
         A validated scenario.
     engine
         `auto`, or the engine wanted.
+    traced
+        Whether every message is to be told, where there are any.
 
     Returns
     -------
@@ -56,6 +60,7 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
         "exact": exact.refusal(scenario),
         "montecarlo": montecarlo.refusal(scenario),
         "events": events.refusal(scenario),
+        "phases": phases.refusal(scenario),
     }
     able = [name for name, refusal in refusals.items() if refusal is None]
     if not able:
@@ -67,9 +72,12 @@ def choose(scenario: Scenario, engine: EngineName) -> tuple[str, str]:
         return engine, "asked for"
     recovers = scenario.recovery is not None and scenario.recovery.timed
     if scenario.network is not None or scenario.faults.timed or recovers:
+        timed = "a recovery in seconds" if recovers else "faults that need time"
+        timed = f"the scenario has {'a network' if scenario.network is not None else timed}"
+        if "phases" in able and not traced:
+            return "phases", timed
         if "events" in able:
-            timed = "a recovery in seconds" if recovers else "faults that need time"
-            return "events", f"the scenario has {'a network' if scenario.network is not None else timed}"
+            return "events", timed
         return able[0], f"the events engine cannot answer this: {refusals['events']}"
     if able[0] == "exact":
         return "exact", "it can answer this scenario, and is the cheapest that can"
@@ -125,11 +133,11 @@ def run(
     if given:
         settings = type(scenario.run).model_validate(scenario.run.model_dump() | given)
         scenario = scenario.model_copy(update={"run": settings})
-    name, reason = choose(scenario, scenario.run.engine)
+    name, reason = choose(scenario, scenario.run.engine, traced=trace is not None)
     if trace is not None:
         _check_traced(scenario, name, reason)
-    if name == "events":
-        return _message_by_message(scenario, reason, progress, trace)
+    if name in IN_TIME:
+        return _in_time(scenario, name, reason, progress, trace)
     if name == "exact":
         return replace(exact.run_exact(scenario), engine_reason=reason)
     if scenario.chained:
@@ -145,12 +153,14 @@ def _check_traced(scenario: Scenario, name: str, reason: str) -> None:
         raise EngineError(f"only events, and chains that are simulated, write a trace (this is {name}: {reason})")
 
 
-def _message_by_message(
-    scenario: Scenario, reason: str, progress: Progress | None, trace: str | PathLike[str] | IO[str] | None
+def _in_time(
+    scenario: Scenario, name: str, reason: str, progress: Progress | None, trace: str | PathLike[str] | IO[str] | None
 ) -> Result:
     from sim.engines.events.trace import opened
 
     try:
+        if name == "phases":
+            return replace(phases.run_phases(scenario, progress), engine_reason=reason)
         with opened(trace, scenario) as written:
             return replace(events.run_events(scenario, progress, written), engine_reason=reason)
     except events.Stopped as stop:

@@ -15,6 +15,8 @@ it, led every round, or left too few honest votes; `partition`: the network was 
 came too late, or were lost; `stall`: fewer than q nodes can ever vote again.
 """
 FAILED_TOLD_MAX = 100
+IN_TIME = frozenset({"events", "phases"})
+"""Engines that have a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ class Timing:
         The first failed blocks (of the first chain, where there are several), at most 100.
     first_violation
         The first safety violation; None if there was none.
+    blocks_by_messages
+        Blocks that were run message by message, where whole phases are worked out at once; elsewhere None, and left
+        out of plain values.
     """
 
     simulated_s: float
@@ -95,6 +100,7 @@ class Timing:
     causes: Mapping[Cause, int]
     failed_blocks: tuple[FailedBlock, ...]
     first_violation: Violation | None
+    blocks_by_messages: int | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Plain numbers by name, as tables have them in columns."""

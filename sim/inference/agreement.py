@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sim.inference import replayed
 from sim.inference.alternatives import log_kept_probability, log_table_probability, table_complement
 from sim.inference.binomial import binomial_law, log_choose
 from sim.inference.quadrature import hardness_nodes
@@ -195,6 +196,8 @@ def agreement(population: Population, threshold: int) -> Agreement:
         Its axes are the units of `Lattice(population, threshold)`, in order.
     """
     lattice = Lattice(population, threshold)
+    if population.replayed is not None:
+        return Agreement(*replayed.mass(lattice, population.replayed))
     step = _Step(lattice)
     hardness, weights = hardness_nodes(
         population.laws, max((unit.count for unit in lattice.free), default=1), lattice.compared

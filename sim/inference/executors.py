@@ -19,8 +19,10 @@ from sim.inference.arithmetic import Arithmetic, arithmetic_clashes, fill_arithm
 from sim.inference.difficulty import DIFFICULTIES
 from sim.inference.difficulty.base import RATE_MIN, Difficulty
 from sim.inference.difficulty.beta import Beta
+from sim.inference.difficulty.empirical import Empirical
 from sim.inference.difficulty.independent import Independent
 from sim.inference.difficulty.near_tie import NearTie
+from sim.inference.difficulty.zero_inflated import ZeroInflated
 from sim.inference.numeric import Numeric
 from sim.inference.timed import Timed
 
@@ -49,7 +51,9 @@ class Gpu(Timed):
     kind: Literal["gpu"] = "gpu"
     nondeterminism: Annotated[
         Difficulty,
-        PlainValidator(DIFFICULTIES.validate, json_schema_input_type=NearTie | Independent | Beta),
+        PlainValidator(
+            DIFFICULTIES.validate, json_schema_input_type=NearTie | Independent | Beta | ZeroInflated | Empirical
+        ),
         PlainSerializer(dumped),
     ]
     """When its nodes deviate on native kernels, and how: one of the difficulty models."""
@@ -83,6 +87,8 @@ class Gpu(Timed):
     def law(self) -> Difficulty:
         """When its nodes deviate on the kernels that they run."""
         law = self.nondeterminism
+        if law.intervals is not None:  # how sure one is of a law does not make it another
+            law = law.model_copy(update={"intervals": None})
         if self.residual is None or self.arithmetic == "class_exact":
             return law
         rate = law.rate * self.residual
@@ -98,11 +104,16 @@ class Recorded(Timed):
     kind: Literal["recorded"] = "recorded"
     outputs: Annotated[tuple[Annotated[str, Strict()], ...], Field(strict=False, min_length=1, max_length=100_000)]
     """One text a node, its answer to the whole block."""
+    recording: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    """In place of `outputs`: a recording of repeated runs, whose prompts are replayed (see `Empirical`)."""
 
     @classmethod
     def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
         """Bound the texts, and refuse control characters other than line breaks and tabs."""
         yield from super().cross_checks(fields, data)
+        if fields.get("recording") is not None:
+            message = "must stand in place of outputs, in a scenario file, with which it is read"
+            yield Mistake(("recording",), message, fields["recording"])
         for index, text in enumerate(fields.get("outputs", ())):
             if len(text) > OUTPUT_CHARACTERS_MAX:
                 message = f"must have at most {OUTPUT_CHARACTERS_MAX} characters (has {len(text)})"

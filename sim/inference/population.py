@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.inference.difficulty.empirical import Empirical
 from sim.inference.executors import Gpu
 
 if TYPE_CHECKING:
@@ -125,6 +126,12 @@ class Population:
         return bool(self.laws) and sum(unit.count for unit in self.units) > 1
 
     @property
+    def replayed(self) -> Empirical | None:
+        """The recording that all its machines replay; None where they follow a law."""
+        law = next((unit.law for unit in self.units if unit.law), None)
+        return law if isinstance(law, Empirical) else None
+
+    @property
     def laws(self) -> list[Difficulty]:
         """The different laws by which machines deviate."""
         return list(dict.fromkeys(unit.law for unit in self.units if unit.law))
@@ -180,4 +187,4 @@ def _unit(group: HonestGroup, equivalent: float) -> Unit:
         return Unit(1, group.count * group.power, group.count, None, "")
     if law.shared_noise == 1:
         return Unit(1, group.count * group.power, group.count, law, group.hardware)
-    return Unit(group.count, group.power, 1, law, group.hardware if law.shared_noise else "")
+    return Unit(group.count, group.power, 1, law, group.hardware if law.shared_noise or law.by_hardware else "")

@@ -21,6 +21,7 @@ from sim.inference.alternatives import seat
 from sim.inference.binomial import BELOW_ONE
 from sim.inference.noise import ClassNoise, Deviating
 from sim.inference.quadrature import panel_edges
+from sim.inference.replayed import Deal
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -86,6 +87,14 @@ class PartitionSampler:
         self.requests, self.tokens = requests, tokens
         self.power = np.array([unit.power for unit in population.units], dtype=np.int64)
         self.counts = np.array([unit.count for unit in population.units], dtype=np.int64)
+        self._deal = None if population.replayed is None else Deal(population.replayed, population.units)
+        self.point_rate = self._deal.chance if self._deal else self._prepared()
+        self.request_rate = _any_of(self.point_rate, tokens)
+        self.block_rate = _any_of(self.request_rate, requests)
+
+    def _prepared(self) -> float:
+        """Lay out units and panels; the chance that a decision point is a candidate."""
+        population = self.population
         units = list(enumerate(population.units))
         self.own = [index for index, unit in units if unit.law and not unit.shared_noise]
         shared = {unit.hardware: unit.shared_noise for _, unit in units if unit.law and unit.shared_noise}
@@ -97,9 +106,7 @@ class PartitionSampler:
         self.left, self.width = edges[:-1], np.diff(edges)
         self.envelope = np.minimum(-np.expm1(-self._hazard(self.left)), BELOW_ONE)
         self.cumulative = np.cumsum(self.width * self.envelope)
-        self.point_rate = min(float(self.cumulative[-1]), BELOW_ONE)
-        self.request_rate = _any_of(self.point_rate, tokens)
-        self.block_rate = _any_of(self.request_rate, requests)
+        return min(float(self.cumulative[-1]), BELOW_ONE)
 
     def _chances(self, hardness: Floats) -> Floats:
         """Deviation probability of each unit, shape (T, N)."""
@@ -207,6 +214,8 @@ class PartitionSampler:
         groups, parent
             The groups that are left, and the prefix that each comes from.
         """
+        if self._deal:
+            return self._dealt(stream, groups, prefixes, self._deal)
         panel = np.searchsorted(self.cumulative, stream.random(prefixes) * self.cumulative[-1], side="right")
         panel = np.minimum(panel, len(self.left) - 1)
         hardness = self.left[panel] + self.width[panel] * stream.random(prefixes)
@@ -226,6 +235,13 @@ class PartitionSampler:
             parts.append(children.where(strong))
             parents.append(parent[strong])
         return Groups.joined(parts), np.concatenate(parents)
+
+    def _dealt(self, stream: Generator, groups: Groups, prefixes: int, deal: Deal) -> tuple[Groups, Integers]:
+        """One recorded prompt in every prefix (see `_split`)."""
+        dealt = deal.draw(stream, groups.prefix, groups.machines, prefixes)
+        rows, answers = np.nonzero((dealt @ self.power >= self.threshold) & dealt.any(axis=2))
+        children = Groups(groups.block[rows], groups.prefix[rows] * deal.groups + answers, dealt[rows, answers])
+        return children, groups.prefix[rows]
 
     def _deviating(self, stream: Generator, groups: Groups, chances: Floats, aim: Floats) -> Integers:
         """How many machines of each group and unit deviate, shape (R, T)."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sim.base.members import numbers
-from sim.network.keyed import Address, Batches, KeyedUniforms
+from sim.network.keyed import Address, Batches, Uniforms
 from sim.network.schema import Network, Partition
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Disruption:
         Number of nodes.
     """
 
-    def __init__(self, network: Network, numbering: Mapping[str, range], uniforms: KeyedUniforms, n: int) -> None:
+    def __init__(self, network: Network, numbering: Mapping[str, range], uniforms: Uniforms, n: int) -> None:
         splits = (Split.of(partition, numbering, n) for partition in network.partitions)
         self.splits = sorted(splits, key=lambda split: not split.lost)  # what one loses no other holds
         self._network, self._uniforms = network, uniforms

@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.network.delays import PairDelays
 from sim.network.disruption import DELAY, LOSS, Disruption, drawn_for
-from sim.network.keyed import Address, Batches, KeyedUniforms
+from sim.network.keyed import Address, Batches, Uniforms
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -52,7 +52,7 @@ class Gossip:
         Partitions among them.
     """
 
-    def __init__(self, graph: nx.Graph, pairs: PairDelays, uniforms: KeyedUniforms, disruption: Disruption) -> None:
+    def __init__(self, graph: nx.Graph, pairs: PairDelays, uniforms: Uniforms, disruption: Disruption) -> None:
         self.n = len(graph)
         edges = np.array(list(graph.edges), np.int64).reshape(-1, 2)
         both = np.concatenate([edges, edges[:, ::-1]])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
+from sim.base.files import located, open_regular
 from sim.network.topology import EDGES_MAX
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def read_edges(path: Path, folder: Path, *, anywhere: bool = False) -> tuple[tup
     A device or a pipe is never opened, a file never read beyond 4 MiB, and a document with a DOCTYPE is refused before
     anything in it is expanded.
     """
-    text = _text(_read(_located(path, folder, anywhere=anywhere)))
+    text = _text(_read(located(path, folder, anywhere=anywhere)))
     declared = _declared_nodes(text)
     graph = _parsed(text)
     _check(graph, declared)
@@ -55,40 +54,15 @@ def read_edges(path: Path, folder: Path, *, anywhere: bool = False) -> tuple[tup
     return tuple(sorted((number[one], number[other]) for one, other in graph.edges()))
 
 
-def _located(path: Path, folder: Path, *, anywhere: bool) -> Path:
-    if not anywhere and (path.is_absolute() or path.drive or ".." in path.parts):
-        raise ValueError("must be a path relative to the scenario's folder, without ..")
-    try:
-        found, home = (folder / path).resolve(strict=True), folder.resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):  # absent, a loop of links, a null character
-        raise ValueError("must name a file that exists") from None
-    if not anywhere and not found.is_relative_to(home):
-        raise ValueError("must not lead out of the scenario's folder")
-    return found
-
-
 def _read(path: Path) -> bytes:
     try:
-        before = path.stat(follow_symlinks=False)
-        _regular(before)
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 -- a descriptor
-            after = os.fstat(file.fileno())
-            if any(getattr(before, part) != getattr(after, part) for part in ("st_dev", "st_ino", "st_mode")):
-                raise ValueError("must not be replaced while it is read")
+        with open_regular(path) as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError:
         raise ValueError("must be a file that can be read") from None
     if len(content) > FILE_BYTES_MAX:
         raise ValueError("must have at most 4 MiB")
     return content
-
-
-def _regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("must be a regular file")
-    if status.st_size > FILE_BYTES_MAX:
-        raise ValueError("must have at most 4 MiB")
 
 
 def _text(content: bytes) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BATCH_NODES_MAX = 1024  # above it a row takes so long that batches no longer pay
 EAGER_NODES_MAX = 24  # up to it all rows cost hardly more than one
 KEPT = 8  # batches a cache keeps
+_SPARE, _ONE, _BELOW_ONE = np.uint64(12), np.float64(1).view(np.uint64), 1 - 2.0**-53
 
 
 class Address(NamedTuple):
@@ -51,6 +52,19 @@ class Address(NamedTuple):
                 raise ValueError(f"must have all parts in range: {self}")
             number = number << bits | part
         return number
+
+
+class Uniforms(Protocol):
+    """A source of uniforms, strictly between 0 and 1, by address, sender and receiver."""
+
+    def row(self, address: Address, sender: int) -> Floats:
+        """Those of one sender, shape (n,)."""
+
+    def matrix(self, address: Address) -> Floats:
+        """Those of all senders, shape (n, n)."""
+
+    def line(self, address: Address, count: int) -> Floats:
+        """Those of the address alone, shape (count,)."""
 
 
 class KeyedUniforms:
@@ -122,8 +136,12 @@ class KeyedUniforms:
         words = [counter >> shift & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)]
         self._start["state"]["counter"] = np.array(words, np.uint64)
         self._bits.state = self._start
-        raw = self._bits.random_raw(count)
-        return ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52  # with 53 bits the last would round to 1
+        raw: NDArray[np.uint64] = self._bits.random_raw(count)
+        raw >>= _SPARE  # (k + 1/2) / 2**52 of the 52 bits that stay: with 53 the last would round to 1
+        raw |= _ONE  # read as a float this is 1 + k / 2**52, and what is taken off it leaves no rounding
+        uniform = raw.view(np.float64)
+        uniform -= _BELOW_ONE
+        return uniform
 
 
 class Batches:

@@ -10,7 +10,7 @@ import numpy as np
 from sim.network.delays import PairDelays
 from sim.network.disruption import DELAY, DRAWS, REPEAT_DELAY, Disruption, drawn_for
 from sim.network.gossip import Flood, Gossip
-from sim.network.keyed import BATCH_NODES_MAX, KEPT, Address, Batches, KeyedUniforms
+from sim.network.keyed import BATCH_NODES_MAX, KEPT, Address, Batches, KeyedUniforms, Uniforms
 from sim.network.schema import Network
 from sim.statistics.streams import named_key
 
@@ -47,11 +47,15 @@ class Links:
         Global numbers of each group's nodes.
     seed
         The user's seed.
+    uniforms
+        Where draws come from; None: keyed by the seed.
 
     Attributes
     ----------
     down : set of int
         Nodes that have crashed and relay nothing; for the caller to change.
+    free : list of float
+        When the uplink of each node has nothing left to send, in seconds.
 
     Raises
     ------
@@ -59,17 +63,24 @@ class Links:
         The topology does not fit the nodes, or a region has no latency.
     """
 
-    def __init__(self, network: Network, regions: Sequence[str], numbering: Mapping[str, range], seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        regions: Sequence[str],
+        numbering: Mapping[str, range],
+        seed: int,
+        uniforms: Uniforms | None = None,
+    ) -> None:
         n = self._n = len(regions)
         self.down: set[int] = set()
         self._network = network
-        self._uniforms = KeyedUniforms(named_key("network", seed), n)
+        self._uniforms = uniforms or KeyedUniforms(named_key("network", seed), n)
         self._pairs = PairDelays(network.latency, regions)
         self._constant = self._pairs.constant
         self._disruption = Disruption(network, numbering, self._uniforms, n)
         graph = self._graph = network.topology.graph(n, seed)
         self._gossip = None if graph is None else Gossip(graph, self._pairs, self._uniforms, self._disruption)
-        self._free = [0.0] * n
+        self.free = [0.0] * n
         self._wrapped = [*range(n), *range(n)]
         self._nodes = np.arange(n)
         self._ordinary: Callable[[Any, int | None], Floats]
@@ -124,20 +135,27 @@ class Links:
             return Flight(others, [now + self._constant] * len(others), len(others))
         return self._sent(now, sender, np.array(others, np.int64), address, size)
 
-    def delays(self, address: Address) -> Floats:
+    def delays(self, address: Address, sender: int | None = None) -> Floats:
         """Ordinary delays, without bandwidth, partitions, and all that `Disruption` adds.
 
         Parameters
         ----------
         address
             Which messages.
+        sender
+            Whose; None for everybody's.
 
         Returns
         -------
         Floats
-            Seconds, shape (n, n) by sender and receiver; over a graph, along the shortest path.
+            Seconds, shape (n,) by receiver, or (n, n) by sender and receiver; over a graph, along the shortest path.
         """
-        return self._ordinary(address if self._gossip is None else self._gossip.flood(address, 0.0), None)
+        return self._ordinary(address if self._gossip is None else self._gossip.flood(address, 0.0), sender)
+
+    @property
+    def constant(self) -> float | None:
+        """The delay in seconds if it is always the same for all pairs, else None."""
+        return self._constant
 
     def parts(self, now: float, gone: Collection[int]) -> list[list[int]]:
         """Parts of the network that will never hear from each other again.
@@ -194,8 +212,8 @@ class Links:
         leave = np.full(len(receivers), float(now))
         if self._network.bandwidth is not None and len(receivers):
             each = size / self._network.bandwidth
-            leave = max(now, self._free[sender]) + each * np.arange(1, len(receivers) + 1)
-            self._free[sender] = float(leave[-1])
+            leave = max(now, self.free[sender]) + each * np.arange(1, len(receivers) + 1)
+            self.free[sender] = float(leave[-1])
         release = disruption.released(leave, sender, receivers)
         if self._constant is None:
             (delays,) = self._direct.row(address, sender)

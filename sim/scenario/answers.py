@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sim.base.model import Mistake
 from sim.consensus.matching import Approximate, Exact, Margin, Median, number_in
 from sim.consensus.tally import BOOSTED
+from sim.consensus.verification import Replicate
+from sim.inference.difficulty.empirical import Empirical
 from sim.inference.difficulty.near_tie import NearTie
 from sim.inference.executors import Gpu, Recorded
 from sim.inference.numeric import Numeric
@@ -83,6 +85,67 @@ def _margin_clashes(
             yield Mistake((*path, *_LAW), "must be the same in all groups where matching is margin")
         if group.power > 1:
             yield Mistake((*path, "power"), "must be 1 where matching is margin", group.power)
+
+
+def replay_clashes(
+    groups: Mapping[str, Any], valid: Mapping[str, NodeGroup], fields: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Yield what does not go with recorded prompts that are replayed.
+
+    Parameters
+    ----------
+    groups, valid, fields
+        As in `number_clashes`.
+    """
+    laws = {
+        name: group.executor.nondeterminism
+        for name, group in valid.items()
+        if isinstance(group.executor, Gpu) and isinstance(group.executor.nondeterminism, Empirical)
+    }
+    if not laws or len(valid) < len(groups):
+        return
+    first, law = next(iter(laws.items()))
+    for name, group in valid.items():
+        path, executor = ("nodes", name, "executor"), group.executor
+        if name not in laws:
+            yield Mistake((*path, "kind"), f"must replay a recording too, as group {first} does", executor.kind)
+        elif laws[name] != law:
+            yield Mistake((*path, *_LAW[1:], "recording"), f"must be the same as that of group {first}")
+        elif isinstance(executor, Gpu) and (executor.residual is not None or executor.arithmetic == "class_exact"):
+            yield Mistake((*path, "arithmetic"), "must be native where a recording is replayed", executor.arithmetic)
+    for key, what in (("verification", "replicate"), ("recovery", "left out"), ("on_failure", "left out")):
+        part = fields.get(key)
+        if part is not None and not (key == "verification" and isinstance(part, Replicate)):
+            yield Mistake((key,), f"must be {what} where a recording is replayed")
+    consensus = fields.get("consensus")
+    if consensus is not None and (consensus.appeal is not None or not isinstance(consensus.matching, Exact | None)):
+        key = "appeal" if consensus.appeal is not None else "matching"
+        yield Mistake(("consensus", key), "must be left out where a recording is replayed: votes are compared exactly")
+    yield from _too_few_runs(valid, law, fields.get("faults"))
+
+
+def _too_few_runs(valid: Mapping[str, NodeGroup], law: Empirical, faults: Faults | None) -> Iterator[Mistake]:
+    """Yield that a recording has fewer runs of a prompt than there are nodes."""
+    columns = {name: law.column(group.hardware) for name, group in valid.items()}
+    together = {name for name, column in columns.items() if column is None}
+    if together and len(together) < len(valid):
+        known = ", ".join(law.columns)
+        for name in together:
+            message = f"must be a class of the recording ({known}), as that of other groups, or no group's may be one"
+            yield Mistake(("nodes", name, "hardware"), message, valid[name].hardware)
+        return
+    needed: dict[int | None, int] = {}
+    for name, group in valid.items():
+        honest = group.count - (min(faults.of(name), group.count) if faults else 0)
+        needed[columns[name]] = needed.get(columns[name], 0) + honest
+        runs = law.runs_on(group.hardware)
+        if needed[columns[name]] > runs:
+            where = f" on {group.hardware}" if columns[name] is not None else ""
+            message = (
+                f"must be at most the {runs} runs of each prompt{where} that the recording has: record more replicas, "
+                "or fit a law to it (sim calibrate) and use that"
+            )
+            yield Mistake(("nodes", name, "count"), message, group.count)
 
 
 def number_clashes(

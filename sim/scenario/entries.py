@@ -1,4 +1,4 @@
-"""What entries of the catalog fill in: `platform`, `workload.model`, `hardware`, `arithmetic`, `verification.system`.
+"""What entries of the catalog fill in: platform, model, hardware, preset, arithmetic, verification system.
 
 Explicit values win. A hardware label fills in time and cost only, and only where a scenario names a model or a
 platform; labels that the catalog does not know stay free.
@@ -72,6 +72,7 @@ class Filling:
         for name, group in _groups(self.tree).items():
             if platform or model:
                 self._hardware(name, group, platform_entry, model)
+            self._preset(f"nodes.{name}.executor.nondeterminism", group.get("executor"))
             self._arithmetic(f"nodes.{name}.executor", group.get("executor"))
         self._verification(model)
 
@@ -141,6 +142,31 @@ class Filling:
             rate = platform.operations_per_s.value
             return Speed(entry.operations_per_token.value / rate, "the operations that a contract may execute")
         return None
+
+    def _preset(self, path: str, executor: Any) -> None:
+        """The law that a preset stands for, with what is known of its parameters; explicit values win."""
+        law = executor.get("nondeterminism") if isinstance(executor, dict) else None
+        name = self._named(f"{path}.preset", "presets", law, "preset")
+        if not isinstance(law, dict) or "preset" not in law:
+            return
+        if name is None:
+            if isinstance(law["preset"], str) and law["preset"]:  # it is told; nothing else is to be
+                law |= {"rate": law.get("rate", 0.0)}
+                del law["preset"]
+            return
+        entry, given = self.catalog.presets[name], set(law)
+        del law["preset"]
+        self._put(law, f"{path}.difficulty", entry.difficulty, f"preset {name}")
+        if law["difficulty"] != entry.difficulty.value:
+            return  # another law has other parameters
+        spans: dict[str, list[float]] = {}
+        for key in ("rate", "correlation", "alternatives"):
+            figure = getattr(entry, key)
+            self._put(law, f"{path}.{key}", figure, f"preset {name}")
+            if figure is not None and figure.low is not None and figure.high is not None and key not in given:
+                spans[key] = [figure.low, figure.high]
+        if spans:
+            law.setdefault("intervals", spans)
 
     def _arithmetic(self, path: str, executor: Any) -> None:
         name = executor.get("arithmetic") if isinstance(executor, dict) else None

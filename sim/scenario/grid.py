@@ -30,6 +30,7 @@ from sim.base.model import FrozenModel, Mistake, problems_of
 from sim.base.text import shown
 from sim.scenario.fill import fill
 from sim.scenario.schema import Scenario
+from sim.scenario.uncertain import parameter_draws
 
 POINTS_MAX = 1_000_000
 PROBLEMS_MAX = 20
@@ -128,6 +129,8 @@ class Grid:
     ----------
     document
         The scenario file, with overrides, and its `sweep`.
+    draws
+        Draws of uncertain parameters (see `uncertain`) at every point, as one more axis, `draw`; 0: none.
 
     Raises
     ------
@@ -135,16 +138,18 @@ class Grid:
         The sweep is missing or malformed, or has more than a million points.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, draws: int = 0) -> None:
         sweep = document.tree.get("sweep")
         if not isinstance(sweep, dict) or not sweep:
             message = "must have at least one axis to sweep, such as size: {path: nodes.gpu.count, values: [4, 13]}"
             raise ScenarioError([document.locate(Problem("sweep", message))])
         self._document = document
         self._problems: list[Problem] = []
-        self._axes = [self._group(name, entry) for name, entry in sweep.items()]
+        self._axes: list[tuple[int, Sequence[Any]]] = [self._group(name, entry) for name, entry in sweep.items()]
         if self._problems:
             raise ScenarioError([document.locate(problem) for problem in self._problems])
+        if draws:
+            self._axes.append((draws, self._drawn(draws)))
         if len(self) > POINTS_MAX:
             message = f"must have at most {POINTS_MAX:,} points (has {len(self):,})"
             raise ScenarioError([document.locate(Problem("sweep", message))])
@@ -183,7 +188,21 @@ class Grid:
             self._problems.append(Problem("sweep.zip", f"must have axes of one length (has {lengths})"))
         return (max(sizes) if sizes else 0), axes
 
+    def _drawn(self, number: int) -> list[_Setting]:
+        """Draws of the parameters that no axis moves."""
+        try:
+            scenario = self._scenario(())
+        except ValidationError as error:
+            raise ScenarioError([self._document.locate(problem) for problem in problems_of(error)]) from None
+        moved: set[str] = set()
+        for _, axes in self._axes:
+            moved |= {path for axis in axes for path in (axis if isinstance(axis, dict) else axis[1].targets)}
+        draws = parameter_draws(scenario, number, moved)
+        return [_Setting({"draw": index}, dict(fields)) for index, fields in enumerate(draws)]
+
     def _settings(self, axes: Sequence[Any]) -> list[_Setting]:
+        if axes and isinstance(axes[0], _Setting):
+            return list(axes)
         if axes and isinstance(axes[0], dict):
             return [_Setting(dict(point), dict(point)) for point in axes]
         columns = [

@@ -73,8 +73,9 @@ def load_grid(
     *,
     files_anywhere: bool = False,
     catalog: Catalog | None = None,
+    draws: int = 0,
 ) -> Grid:
-    """Read the sweep of a scenario file; parameters and errors as for `load_scenario`.
+    """Read the sweep of a scenario file; parameters and errors as for `load_scenario`, draws as for `Grid`.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def load_grid(
     document, problems = open_document(path, overrides, flags, files_anywhere=files_anywhere, catalog=catalog)
     if problems:
         raise ScenarioError(problems)
-    return Grid(document)
+    return Grid(document, draws)
 
 
 def open_document(

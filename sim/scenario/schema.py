@@ -24,7 +24,7 @@ from sim.inference.executors import Cpu, Executor, Gpu, Recorded
 from sim.inference.numeric import NumberGroup, Numeric
 from sim.inference.population import HonestGroup, Population
 from sim.network.schema import Network
-from sim.scenario.answers import answer_clashes, number_clashes, share_clashes
+from sim.scenario.answers import answer_clashes, number_clashes, replay_clashes, share_clashes
 from sim.scenario.checks import group_clashes, network_clashes, verification_clashes, vote_clashes
 from sim.scenario.cost import Cost, cost_of
 from sim.scenario.entries import TOKENS_MAX
@@ -38,7 +38,7 @@ POWER_MAX = 10**12
 NAME_CHARACTERS_MAX = 100
 DESCRIPTION_CHARACTERS_MAX = 2_000
 RETRIES = 3
-EngineName = Literal["auto", "exact", "montecarlo", "events"]
+EngineName = Literal["auto", "exact", "montecarlo", "events", "phases"]
 
 
 class NodeGroup(FrozenModel):
@@ -102,7 +102,7 @@ class Run(FrozenModel):
     """How to run it; flags override these, and results do not depend on them beyond chance."""
 
     engine: EngineName = "auto"
-    """`exact`, `montecarlo`, `events`, or `auto`: the cheapest that can answer."""
+    """`exact`, `montecarlo`, `events`, `phases`, or `auto`: the cheapest that can answer."""
     blocks: Annotated[int, Field(ge=1, le=BLOCKS_MAX), WHOLE] = 10_000
     """Blocks to simulate; the exact engine needs none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
@@ -174,6 +174,7 @@ class Scenario(FrozenModel):
             yield from network_clashes(groups, valid, fields.get("network"), fields.get("faults"))
             yield from answer_clashes(groups, valid, fields.get("consensus"), fields.get("faults"))
             yield from number_clashes(groups, valid, fields)
+            yield from replay_clashes(groups, valid, fields)
             yield from share_clashes(groups, valid, fields.get("consensus"), fields.get("workload"))
             rule = fields["consensus"].matching if "consensus" in fields else None
             yield from verification_clashes(groups, valid, fields.get("verification"), rule)

@@ -17,7 +17,7 @@ def warnings_of(scenario: Scenario, engine: str) -> Iterator[str]:
     """Yield one plain sentence for each thing that changes what the numbers mean."""
     election, tolerated = scenario.election, scenario.faults_tolerated
     threshold = scenario.consensus.fault_threshold
-    votes_only = engine != "events"
+    votes_only = engine not in ("events", "phases")
     if threshold > Fraction(1, 3):
         yield f"fault threshold {threshold} is above 1/3: safety then needs a synchronous network" + (
             ", which the vote level takes for granted" if votes_only else ""

@@ -10,6 +10,7 @@ from sim.base.version import __version__
 from sim.engines.repeat import Repeated, check_id, difference
 from sim.engines.result import Result, counted_result
 from sim.engines.select import choose
+from sim.engines.timing import IN_TIME
 from sim.sweeps.runner import failures_seen, with_rule
 from sim.sweeps.store import Store
 from sim.sweeps.work import answer_exactly, answer_whole, finish, nothing_of
@@ -91,7 +92,7 @@ def _read(rule: str, row: Row, path: Path) -> _Rule:
         return _Rule(0, None)
     if rule == _TIME and blocks:
         return _Rule(blocks, None, by_time=True)
-    if (found := _RULE.fullmatch(rule)) and row.result.engine in {"montecarlo", "events"} and int(found[1]):
+    if (found := _RULE.fullmatch(rule)) and row.result.engine in {"montecarlo", *IN_TIME} and int(found[1]):
         return _Rule(int(found[1]), None if found[2] == "None" else int(found[2]))
     raise ScenarioError([Problem("", "is damaged: a rule that no sweep has", rule, str(path))])
 
@@ -118,7 +119,8 @@ def _answered(scenario: Scenario, engine: str, rule: _Rule) -> Result:
     ScenarioError
         The engine fails.
     """
-    wanted: EngineName = "exact" if engine == "exact" else "events" if engine == "events" else "montecarlo"
+    known: dict[str, EngineName] = {"exact": "exact", "events": "events", "phases": "phases"}
+    wanted = known.get(engine, "montecarlo")
     choose(scenario, wanted)
     if wanted == "montecarlo" and not scenario.chained:
         finished = finish(scenario, nothing_of(scenario), 0, rule.blocks, rule.failures)
@@ -131,4 +133,4 @@ def _answered(scenario: Scenario, engine: str, rule: _Rule) -> Result:
     if answer.result is None:
         raise ScenarioError([Problem("", f"cannot be run again: {answer.error}", where=scenario.name)])
     by_failures = rule.failures is not None and failures_seen(answer.result) >= rule.failures
-    return with_rule(answer.result) if by_failures and wanted == "events" else answer.result
+    return with_rule(answer.result) if by_failures and wanted in IN_TIME else answer.result

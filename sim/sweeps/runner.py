@@ -19,6 +19,7 @@ from sim.base.errors import EngineError, Problem, ScenarioError, SplitquorumErro
 from sim.base.text import shown
 from sim.engines.result import Estimate, Result, counted_result
 from sim.engines.select import choose
+from sim.engines.timing import IN_TIME
 from sim.sweeps.stopping import Stopping, inverse_interval
 from sim.sweeps.work import (
     Answered,
@@ -211,7 +212,7 @@ class Runner:
         if rule == wanted and not error:
             self._done(reused=True)
             return
-        if engine == "events" or scenario.chained:
+        if engine in IN_TIME or scenario.chained:
             self._timed.append((task, scenario, engine, reason))
             return
         found = {stretch.first_cell: stretch for stretch in self.store.stretches(task, simulation(scenario).task)}

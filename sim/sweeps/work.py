@@ -12,7 +12,9 @@ from sim.engines.chains.engine import run_chains
 from sim.engines.events.engine import run_events
 from sim.engines.exact import run_exact
 from sim.engines.montecarlo import MonteCarlo
+from sim.engines.phases.engine import run_phases
 from sim.engines.result import Result
+from sim.engines.timing import IN_TIME
 from sim.scenario.schema import Scenario
 from sim.statistics.counts import Counts
 from sim.sweeps.store import Stretch
@@ -151,7 +153,10 @@ def answer_whole(scenario: Scenario, engine: str, reason: str, blocks: int, fail
     started = time.perf_counter()
     try:
         settled = scenario.model_copy(update={"run": scenario.run.model_copy(update={"blocks": blocks})})
-        whole = run_events(settled, failures=failures) if engine == "events" else run_chains(settled)
+        if engine in IN_TIME:
+            whole = (run_phases if engine == "phases" else run_events)(settled, failures=failures)
+        else:
+            whole = run_chains(settled)
         result: Result | None = replace(whole, engine_reason=reason)
         error = ""
     except Exception as failure:  # noqa: BLE001 -- recorded with the point, and told

@@ -68,7 +68,7 @@ def test_a_plug_in_is_loaded_for_its_name_only() -> None:
 def test_a_plug_in_cannot_replace_what_is_built_in() -> None:
     group = scenario(difficulty="near_tie", rate=0.1).nodes["a"]
     assert isinstance(group.executor.nondeterminism, NearTie)  # type: ignore[union-attr]
-    assert DIFFICULTIES.names() == ["independent", "near_tie", "beta", "step"]
+    assert DIFFICULTIES.names() == ["independent", "near_tie", "beta", "zero_inflated", "empirical", "step"]
 
 
 @pytest.mark.usefixtures("plugin")
@@ -102,7 +102,10 @@ def test_mistakes_in_a_plug_in_are_told_like_any_other() -> None:
 
 @pytest.mark.usefixtures("plugin")
 def test_a_plug_in_is_among_the_names_suggested() -> None:
-    with pytest.raises(ValidationError, match="must be one of independent, near_tie, beta, step; did you mean step"):
+    with pytest.raises(
+        ValidationError,
+        match="must be one of independent, near_tie, beta, zero_inflated, empirical, step; did you mean step",
+    ):
         scenario(difficulty="stpe", rate=0.1)
 
 

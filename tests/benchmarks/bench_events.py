@@ -12,10 +12,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from simpy import Environment
-from simpy.events import Event
 
 from sim import Scenario
+from sim.analysis.bench import chain as bench_chain
+from sim.analysis.bench import simpy_loop
 from sim.engines.events.engine import run_events
 
 if TYPE_CHECKING:
@@ -27,30 +27,7 @@ REPEATS = 5
 
 def chain(n: int, blocks: int, law: str = "constant") -> Scenario:
     """PBFT on n deterministic nodes."""
-    return Scenario.model_validate(
-        {
-            "nodes": {"a": {"count": n, "executor": {"kind": "cpu"}}},
-            "consensus": {"protocol": "pbft", "result": "propose"},
-            "network": {"latency": LAWS[law]},
-            "run": {"blocks": blocks},
-        }
-    )
-
-
-def bare_loop(events: int, waiting: int) -> None:
-    """SimPy alone: that many events are scheduled and call back, some of them waiting at any time."""
-    environment, left = Environment(), events
-
-    def again(_: Event) -> None:
-        nonlocal left
-        if left > 0:
-            left -= 1
-            timeout = environment.timeout(1.0)
-            timeout.callbacks.append(again)
-
-    for _ in range(waiting):
-        again(Event(environment))
-    environment.run()
+    return bench_chain(n, "pbft", blocks, LAWS[law])
 
 
 def best(work: Callable[[], object]) -> float:
@@ -73,10 +50,10 @@ def per_message(n: int, law: str) -> float:
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("n", [16, 64])
-def test_a_message_costs_less_than_three_events_of_a_bare_loop(benchmark: Any, n: int, law: str) -> None:
+def test_a_message_costs_less_than_three_events_of_a_simpy_loop(benchmark: Any, n: int, law: str) -> None:
     waiting = n * (n - 1)  # a vote phase on its way
     events = 150_000
-    bare = best(lambda: bare_loop(events, waiting)) / events
+    bare = best(lambda: simpy_loop(events, waiting)) / events
     ours = per_message(n, law)
     print(f"\nn={n} {law}: {1 / ours:,.0f} messages a second, {bare / ours:.2f} of a bare SimPy loop")
     benchmark.extra_info["share_of_bare_loop"] = bare / ours

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILES = sorted((Path(sim.catalog.__file__).parent / "data").glob("*.yaml"))
-KNOWN = {"article", "read", "abstract", "vendor", "memory"}
+KNOWN = {"article", "read", "abstract", "vendor", "memory", "fitted"}
 TITLE = "title: mine, kind: gpu, operations_per_s: {value: 1e12, source: a test, known: read}"
 
 
@@ -37,7 +37,7 @@ def test_every_number_that_is_shipped_stands_beside_its_source(file: Path) -> No
     document = read_document(file)
     assert not document.problems
     numbers = list(_numbers(document.tree))
-    assert len(numbers) > 20
+    assert len(numbers) > (3 if file.stem == "presets" else 20)
     for path, within in numbers:
         assert len(within.get("source", "").strip()) > 3, path
         assert within.get("known") in KNOWN, path
@@ -46,7 +46,7 @@ def test_every_number_that_is_shipped_stands_beside_its_source(file: Path) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_entry_says_something(kind: str) -> None:
     entries = builtin().entries(kind)  # type: ignore[arg-type]
-    assert len(entries) >= 6
+    assert len(entries) >= (2 if kind == "presets" else 6)
     names = [name for key, entry in entries.items() for name in (key, *entry.aliases)]
     assert len(names) == len(set(names))
     for name, entry in entries.items():

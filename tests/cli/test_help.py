@@ -25,10 +25,11 @@ MADE_BEFORE = [
     "sim sweep scenarios/hardware_mix.yaml --store a.db",
     "sim sweep scenarios/hardware_mix.yaml --store b.db",
     "sim run scenarios/healed_partition.yaml --blocks 40 --trace trace.jsonl",
+    "sim record --prompts prompts.txt -o runs.jsonl.gz",
 ]
 """What makes the files that examples read: add to it what the example of a new command reads."""
-RUN_ELSEWHERE: dict[str, str] = {}
-"""Commands whose example needs more than that (a model, minutes), and the test file that runs it; none is so far."""
+RUN_ELSEWHERE = {"bench": "tests/analysis/test_bench.py"}
+"""Commands whose example needs more than that (a model, minutes), and the test file that runs it."""
 NAMES_OF_USERS = {
     "point",
     "mix",
@@ -37,6 +38,9 @@ NAMES_OF_USERS = {
     "messages_by_type",
     "bytes_by_type",
     "latency_s",
+    "executor",
+    "predicted",
+    "parameters",
     "invariants",
     "sometimes",
     "causes",
@@ -64,6 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shipped scenarios, and what examples read."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "scenarios").symlink_to(ROOT / "scenarios")
+    (folder / "prompts.txt").write_text("One and one is\nThe capital of France is\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for line in MADE_BEFORE:
@@ -98,7 +103,8 @@ def test_every_example_runs(
     command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if command in RUN_ELSEWHERE:
-        assert example(command) in (ROOT / RUN_ELSEWHERE[command]).read_text(encoding="utf-8")
+        words = ", ".join(f'"{word}"' for word in arguments_of(example(command)))
+        assert words in (ROOT / RUN_ELSEWHERE[command]).read_text(encoding="utf-8")
         return
     monkeypatch.chdir(place)
     code = execute(arguments_of(example(command)))

@@ -15,6 +15,7 @@ from reference.closed_form import moment, near_tie_scale
 from sim import Beta, Independent, NearTie
 from sim.inference.agreement import Lattice, deviator_law
 from sim.inference.difficulty.base import Difficulty
+from sim.inference.difficulty.zero_inflated import ZeroInflated
 from sim.inference.executors import Gpu
 from sim.inference.population import HonestGroup, Population
 from sim.inference.quadrature import hardness_nodes
@@ -32,6 +33,8 @@ LAWS: list[Difficulty] = [
     Beta(rate=0.9, correlation=0.01),
     Beta(rate=1e-6, correlation=0.999),
     Beta(rate=0.01, correlation=1e-6),
+    ZeroInflated(rate=0.01, correlation=0.3),
+    ZeroInflated(rate=0.3, correlation=0.01),
 ]
 
 
@@ -93,9 +96,9 @@ def test_given_one_deviation_from_a_noisy_reference_a_third_machine_deviates_hal
     assert float(weights @ (p * p) / (weights @ p)) == pytest.approx(0.293, abs=5e-4)
 
 
-@pytest.mark.parametrize("law", [NearTie, Independent, Beta])
+@pytest.mark.parametrize("law", [NearTie, Independent, Beta, ZeroInflated])
 def test_a_rate_of_zero_never_deviates(law: type[Difficulty]) -> None:
-    parts: dict[str, Any] = {"correlation": 0.3} if law is Beta else {}
+    parts: dict[str, Any] = {"correlation": 0.3} if law in {Beta, ZeroInflated} else {}
     model = law.model_validate({"rate": 0, **parts})
     assert not model.deviation_probability(np.linspace(0, 1, 11)).any()
 
@@ -114,7 +117,7 @@ def test_a_rate_of_zero_never_deviates(law: type[Difficulty]) -> None:
     ],
 )
 def test_default_alternatives(law: type[Difficulty], shared: float, expected: float) -> None:
-    parts: dict[str, Any] = {"correlation": 0.3} if law is Beta else {}
+    parts: dict[str, Any] = {"correlation": 0.3} if law in {Beta, ZeroInflated} else {}
     assert law.model_validate({"rate": 0.1, "shared_noise": shared, **parts}).alternatives == expected
 
 

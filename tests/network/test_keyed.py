@@ -109,3 +109,10 @@ def test_a_batch_is_made_once_when_a_second_sender_asks(monkeypatch: pytest.Monk
     alone = Batches(make, 3)
     assert [alone.row("x", sender)[0].tolist() for sender in (0, 2)] == [[0, 1, 2], [6, 7, 8]]
     assert asked == [("x", 0), ("x", 2)]
+
+
+def test_uniforms_are_the_middles_of_cells_of_52_bits() -> None:
+    address = Address(3, 1, 2)
+    raw = np.random.Philox(key=5, counter=address.counter << 64).random_raw(4 * 3)
+    expected = ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    assert (KeyedUniforms(5, 12).row(address, 0) == expected).all()

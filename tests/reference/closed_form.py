@@ -17,7 +17,7 @@ from typing import Any
 import mpmath
 from mpmath import mp, mpf
 
-_DIGITS = {"near_tie": 90, "beta": 400, "independent": 400}
+_DIGITS = {"near_tie": 90, "beta": 400, "zero_inflated": 400, "independent": 400}
 _PANEL = mpf(1) / 2  # in units of the noise; 48 Gauss-Legendre nodes each reach 1e-80 at n = 40
 _LEGENDRE_DEGREE = 5
 
@@ -87,11 +87,14 @@ def moment(a: int, b: int, difficulty: str, rate: float, correlation: float | No
             return mpf(a == 0)
         if difficulty == "independent":
             return p**a * (1 - p) ** b
-        if difficulty == "beta":
+        if difficulty in {"beta", "zero_inflated"}:
             if correlation is None:
-                msg = "beta needs a correlation"
+                msg = f"{difficulty} needs a correlation"
                 raise ValueError(msg)
             rho = mpf(correlation)
+            if difficulty == "zero_inflated":
+                able = p + rho * (1 - p)
+                return p / able * able**a * (1 - able) ** b + (a == 0) * (1 - p / able)
             first, second = p * (1 - rho) / rho, (1 - p) * (1 - rho) / rho
             top = mpmath.rf(first, a) * mpmath.rf(second, b)
             return top / mpmath.rf(first + second, a + b)

@@ -23,7 +23,7 @@ MISSPELT_KEYS = [
     ("blocks:", "block:", "13:21: run.block: | did you mean blocks?"),
     ("seed:", "sed:", "13:36: run.sed: | did you mean seed?"),
     ("engine:", "engin:", "13:7: run.engin: | did you mean engine?"),
-    ("rate: 1e-4", "rate: 1e-4, correlation: 0.5", f"9:58: {LAW}.correlation: | known: alternatives, difficulty, per"),
+    ("rate: 1e-4", "rate: 1e-4, correlation: 0.5", f"9:58: {LAW}.correlation: | known: alternatives, difficulty"),
     (KIND, "kind: cpu\n      rate: 1", "9:7: nodes.gpu.executor.rate: | unknown key, known: kind"),
     ("run:", "7: 1\nrun:", "13:1: 7: | unknown key, known: consensus, description, faults"),
 ]

@@ -67,7 +67,7 @@ def test_the_table_has_what_was_measured(scenario: Path, tmp_path: Path) -> None
 def test_a_dry_run_tells_the_work(scenario: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["sweep", str(scenario), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "0: latency = 0.02, protocol = 'pbft' (events)" in said
+    assert "0: latency = 0.02, protocol = 'pbft' (phases)" in said
     assert "4 points: 0 exact, 4 simulated (at most 160 blocks)" in said
 
 

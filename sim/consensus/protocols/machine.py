@@ -39,6 +39,8 @@ class Machine(ABC):
     """Messages with which a leader puts a value to the vote."""
     ballots: ClassVar[tuple[type[Message], ...]]
     """Votes for a value, in the order of the phases; the last is the final one."""
+    proposal_votes: ClassVar[bool] = False
+    """Whether a leader's proposal is its first ballot too."""
     pipelined: ClassVar[bool] = False
     """Whether it begins heights before those below are closed, and needs some after the last block to close that."""
     carries_over: ClassVar[bool] = True

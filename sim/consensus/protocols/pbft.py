@@ -141,6 +141,7 @@ class Pbft(Replica):
     timeouts = ("view",)
     proposals = (PrePrepare, NewView)
     ballots = (Prepare, Commit)
+    proposal_votes = True
 
     @classmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
@@ -154,9 +155,9 @@ class Pbft(Replica):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.prepares: dict[int, Votes] = {}
-        self.commits: dict[int, Votes] = {}
-        self.changes: dict[int, dict[int, ViewChange]] = {}
+        self.prepares: dict[int, Votes] = defaultdict(self._votes)
+        self.commits: dict[int, Votes] = defaultdict(self._votes)
+        self.changes: dict[int, dict[int, ViewChange]] = defaultdict(dict)
         self.prepared: Prepared | None = None
         self.changing = self._opened = False
         self._repeats = 0

@@ -116,8 +116,8 @@ class Tendermint(Replica):
         super().__init__(setting)
         self.step = Step.propose
         self.proposed: dict[int, Proposal] = {}
-        self.prevotes: dict[int, Votes] = {}
-        self.precommits: dict[int, Votes] = {}
+        self.prevotes: dict[int, Votes] = defaultdict(self._votes)
+        self.precommits: dict[int, Votes] = defaultdict(self._votes)
         self.locked: Value | None = None
         self.valid: Value | None = None
         self.locked_round = self.valid_round = -1

@@ -33,10 +33,11 @@ _PHASES = 4  # of a block, that are counted or on their way at the same time
 
 def refusal(scenario: Scenario) -> str | None:
     """Why this engine cannot answer a scenario; None if it can."""
-    return next(_obstacles(scenario), None)
+    return next(obstacles(scenario), None) or memory_refusal(scenario)
 
 
-def _obstacles(scenario: Scenario) -> Iterator[str]:
+def obstacles(scenario: Scenario) -> Iterator[str]:
+    """Yield why a scenario cannot be run message by message, whatever the memory."""
     protocol, known = scenario.consensus.protocol, PROTOCOLS.names()
     if not scenario.replicated:
         yield "it runs chains on which every node executes (verification replicate)"
@@ -50,12 +51,22 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         yield "its graph file has not been read (load_scenario reads it)"
     if scenario.run.blocks > BLOCKS_MAX:
         yield f"{scenario.run.blocks:,} blocks are too many to simulate message by message (at most {BLOCKS_MAX:,})"
-    need, have = memory_needed(scenario), machine_memory()
-    if need > MEMORY_SHARE * have:
-        yield (
-            f"n^2 messages of {scenario.node_count:,} nodes, and their requests, need about {need / 2**30:,.1f} GiB of "
-            f"memory, more than {MEMORY_SHARE:.0%} of this machine's {have / 2**30:,.1f} GiB"
-        )
+
+
+def memory_refusal(scenario: Scenario) -> str | None:
+    """Why a run message by message does not fit in memory; None if it does."""
+    return too_much(memory_needed(scenario), f"n^2 messages of {scenario.node_count:,} nodes, and their requests,")
+
+
+def too_much(need: int, what: str) -> str | None:
+    """Say that something needs more memory than a run may take; None if it does not."""
+    have = machine_memory()
+    if need <= MEMORY_SHARE * have:
+        return None
+    return (
+        f"{what} need about {need / 2**30:,.1f} GiB of memory, more than {MEMORY_SHARE:.0%} of this machine's "
+        f"{have / 2**30:,.1f} GiB"
+    )
 
 
 def _voting_obstacles(scenario: Scenario) -> Iterator[str]:

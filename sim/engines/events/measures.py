@@ -52,13 +52,35 @@ class Measures:
 
     def agreed(self, block: Block) -> None:
         """A block was agreed."""
+        latency = None if block.known_at is None else block.known_at - block.started
+        self.agrees(block.diverged, block.rounds, latency)
+
+    def agrees(self, diverged: int, rounds: int, latency: float | None) -> None:
+        """A block was agreed, with so many honest nodes that computed something else, after so many rounds."""
         self._count(Outcome.agreed)
-        diverged = block.diverged
         self._diverged += diverged
         self._squares += diverged * diverged
-        self._rounds += block.rounds
-        if block.known_at is not None:
-            self._latencies.append(block.known_at - block.started)
+        self._rounds += rounds
+        if latency is not None:
+            self._latencies.append(latency)
+
+    def fresh(self) -> Measures:
+        """The same, with nothing seen yet."""
+        return Measures(self._task)
+
+    def absorb(self, later: Measures) -> None:
+        """Add what the blocks that follow have shown."""
+        for outcome, blocks in enumerate(later._outcomes):
+            self._count(Outcome(outcome), blocks)
+        self._diverged += later._diverged
+        self._squares += later._squares
+        self._rounds += later._rounds
+        self._latencies.extend(later._latencies)
+        self._messages.update(later._messages)
+        self._bytes.update(later._bytes)
+        self._causes.update(later._causes)
+        self._failed += later._failed[: self._told_max - len(self._failed)]
+        self._violation = self._violation or later._violation
 
     def failed(self, height: int, outcome: Outcome, cause: Cause, blocks: int = 1) -> None:
         """A block failed, or that many in a row for one cause."""

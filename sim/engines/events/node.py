@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from simpy import Event
+    from simpy.resources.resource import Request
 
     from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message
@@ -66,6 +67,7 @@ class Node:
         self._executing: set[int] = set()
         self._next: deque[tuple[Callable[[int], None], int]] = deque()
         self._busy = False
+        self.worked_until = 0.0
         self._timers: dict[Lane, tuple[float, Timer]] = {}
         self._waking: dict[Lane, float] = {}
         self._do: dict[type[Effect], Callable[..., None]] = {
@@ -85,6 +87,10 @@ class Node:
     def executes(self, height: int) -> bool:
         """Whether it still executes a height's block."""
         return height in self._executing
+
+    def device(self) -> Request:
+        """Ask for one of its devices."""
+        return self._resource.request()
 
     # What comes in.
 
@@ -208,9 +214,10 @@ class Node:
         if seconds is None:
             uniforms = self.world.execution_draws.row(Address(height, request, 0), 0)
             seconds = float(self._law.quantile(uniforms[self.number : self.number + 1])[0])
-        with self._resource.request() as device:
+        with self.device() as device:
             yield device
             yield self.world.clock.timeout(seconds * self._slowed)
+            self.worked_until = self.world.clock.now
 
     def _executed(self, height: int) -> None:
         results = self._results(height) if height <= self.world.blocks else (0,)

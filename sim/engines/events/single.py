@@ -122,16 +122,6 @@ class _SingleWorld(World):
         margin = 1 if scenario.consensus.protocol in ONE_BY_ONE else _FAR
         self._beyond = None if slow else height + margin
 
-    @property
-    def finished(self) -> bool:
-        """Whether all blocks are over (see `World`)."""
-        return self.tried >= self.blocks
-
-    @property
-    def tried(self) -> int:
-        """Blocks that are over, with those before the first."""
-        return self.first - 1 + self.done
-
     def begin(self, node: Node, height: int) -> None:
         """A node begins a height (see `World`); not where nobody even begins the first."""
         if self.first == 1 or not self._stop.triggered:

@@ -61,6 +61,11 @@ class World:
         What earlier chains have shown, to which this one's is added.
     """
 
+    first = 1
+    """The height that it begins with."""
+    starts = 0.0
+    """When it begins, in seconds."""
+
     def __init__(
         self,
         scenario: Scenario,
@@ -70,7 +75,7 @@ class World:
         measures: Measures | None = None,
     ) -> None:
         self.scenario, self.trace, self._report, self._failures = scenario, trace, report, failures
-        self.clock, self.network = Clock(), scenario.network or Network()
+        self.clock, self.network = Clock(self.starts), scenario.network or Network()
         self.power = powers(scenario)
         self.n, self.blocks = len(self.power), scenario.run.blocks
         seed = scenario.run.seed
@@ -187,9 +192,14 @@ class World:
         return self.measures.blocks - self._before
 
     @property
+    def tried(self) -> int:
+        """Blocks that are over, with those before the first."""
+        return self.first - 1 + self.done
+
+    @property
     def finished(self) -> bool:
         """Whether all blocks are over; what is on its way still arrives, but no timer runs out any more."""
-        return self.done >= self.blocks
+        return self.tried >= self.blocks
 
     def landed(self) -> None:
         """The last copy of a message has arrived."""
@@ -298,11 +308,11 @@ class World:
         if self.course:
             self.course.over(block, cause)
             if self.course.chronicle.over:
-                self.blocks = self.done
+                self.blocks = self.tried
         if self._report:
             self._report(self.measures)
         if self._failures is not None and self.measures.failures >= self._failures:
-            self.blocks = self.done
+            self.blocks = self.tried
         if self.finished:
             self._end()
 
@@ -390,16 +400,16 @@ class World:
         able = sum(self.power[number] for number in self._able) >= self.quorum
         if (able and self._able & self.circumstances.honest) or self._stop.triggered:
             return
-        height = self.done + 1
+        height = self.tried + 1
         for block in self.ledger.pending():
-            if block.results and block.height == self.done + 1:
+            if block.results and block.height == self.tried + 1:
                 self._over(Over(block, self.clock.now))
                 height = block.height + 1
         rest = self.blocks - height + 1
         if self.course and rest > 0:
             rest = self.course.stalls(rest)
         self.ended = self.clock.now
-        if self.trace and rest:
+        if self.trace and rest and self.first == 1:
             self.trace.stalled(self.clock.now, height, rest)
         if rest:
             self.measures.failed(height, Outcome.no_quorum, "stall", rest)

@@ -20,6 +20,30 @@ if TYPE_CHECKING:
 RATE_MIN = 1e-300  # below it double precision ends
 
 
+_Span = Annotated[
+    tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0, allow_inf_nan=True)]], Field(strict=False)
+]
+
+
+class Intervals(FrozenModel):
+    """95 % intervals of the parameters of a difficulty model, as `sim calibrate` prints them."""
+
+    rate: _Span | None = None
+    """Low and high."""
+    correlation: _Span | None = None
+    """Low and high."""
+    alternatives: _Span | None = None
+    """Low and high."""
+
+    @classmethod
+    def cross_checks(cls, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Low ends that are not above the high ones."""
+        yield from super().cross_checks(fields, data)
+        for key, span in fields.items():
+            if span is not None and not span[0] <= span[1]:
+                yield Mistake((key,), "must be low and high, in this order", list(span))
+
+
 class Difficulty(FrozenModel, ABC):
     """How a group of GPUs deviates from the reference output, at one decision point.
 
@@ -38,6 +62,9 @@ class Difficulty(FrozenModel, ABC):
     the same second-best answer; .inf, all differ."""
     shared_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share r of the noise that nodes of one hardware class have in common; 1: the class deviates as one node."""
+
+    intervals: Annotated[Intervals | None, Field(exclude=True)] = None
+    """95 % intervals of its parameters, for `--parameter-draws`; no part of what is simulated."""
 
     @classmethod
     def with_defaults(cls, data: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +122,11 @@ class Difficulty(FrozenModel, ABC):
         Floats
             Any order; 0 and 1 are implied.
         """
+
+    @property
+    def by_hardware(self) -> bool:
+        """Whether nodes of different hardware classes differ by this law even where none of their noise is shared."""
+        return False
 
     def deviator_law(self, nodes: int) -> Floats | None:  # noqa: ARG002 -- models with a closed form need it
         """Closed form of P(D of `nodes` deviate), D = 0..nodes, over prompts and own noise; None if there is none.

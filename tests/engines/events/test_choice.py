@@ -21,7 +21,8 @@ PLAIN: dict[str, Any] = {"nodes": {"a": {"count": 4, "executor": {"kind": "cpu"}
     ("parts", "chosen"),
     [
         ({}, "exact"),
-        ({"network": {}}, "events"),
+        ({"network": {}}, "phases"),
+        ({"network": {"loss": 0.1}}, "events"),
         ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1}]}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "withhold"}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "delay", "delay": 1}}, "events"),
@@ -29,7 +30,7 @@ PLAIN: dict[str, Any] = {"nodes": {"a": {"count": 4, "executor": {"kind": "cpu"}
         ({"network": {}, "consensus": {"protocol": "icc"}}, "events"),
     ],
 )
-def test_auto_takes_events_only_for_a_network_or_timed_faults(parts: dict[str, Any], chosen: str) -> None:
+def test_auto_takes_a_clock_only_for_a_network_or_timed_faults(parts: dict[str, Any], chosen: str) -> None:
     scenario = Scenario.model_validate(PLAIN | parts)
     name, _ = choose(scenario, "auto")
     assert name == chosen
