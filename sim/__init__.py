@@ -9,8 +9,9 @@ The whole public API. Read a scenario, run it, look at the result::
 
 `load_scenario`     read and check a scenario file
 `run`               answer a scenario with the cheapest engine that can
-`sweep`             run every point of a scenario's sweep, and keep the results; gives `Row`s, ends by `Stopping`
+`sweep`             run every point of a scenario's sweep, and keep its results: `Rows` of `Row`; ends by `Stopping`
 `plot`, `save`      draw rows as a matplotlib Axes, and write the picture
+`Picture`           what `Result.plot()` and `Rows.plot()` give, shown by notebooks; both have `to_pandas`, `to_xarray`
 `feasibility`       can these platforms run these models; `judge_scenario` asks a scenario
 `compare`           scenarios side by side: failure, wrong results, time, cost
 `prices`            what a matching rule accepts from attackers, against what it refuses of honest nodes
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from sim.analysis.feasibility import feasibility
     from sim.analysis.price import prices
     from sim.base.errors import EngineError, ScenarioError, SplitquorumError
+    from sim.base.picture import Picture
     from sim.catalog.catalog import Catalog, catalog_with
     from sim.consensus.faults import Crash, Faults
     from sim.consensus.matching import Approximate, Equivalence, Exact, Margin, Median, Semantic, Tolerance
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from sim.scenario.load import load_scenario
     from sim.scenario.schema import NodeGroup, Run, Scenario, Workload
     from sim.sweeps.row import Row
+    from sim.sweeps.rows import Rows
     from sim.sweeps.stopping import Stopping
     from sim.sweeps.sweep import sweep
 
@@ -89,12 +92,14 @@ _WHERE = {
     "NodeGroup": "sim.scenario.schema",
     "Numeric": "sim.inference.numeric",
     "Optimistic": "sim.consensus.verification",
+    "Picture": "sim.base.picture",
     "Proof": "sim.consensus.verification",
     "Recorded": "sim.inference.executors",
     "Recovery": "sim.consensus.recovery",
     "Replicate": "sim.consensus.verification",
     "Result": "sim.engines.result",
     "Row": "sim.sweeps.row",
+    "Rows": "sim.sweeps.rows",
     "Run": "sim.scenario.schema",
     "Scenario": "sim.scenario.schema",
     "ScenarioError": "sim.base.errors",
@@ -144,12 +149,14 @@ __all__ = [
     "NodeGroup",
     "Numeric",
     "Optimistic",
+    "Picture",
     "Proof",
     "Recorded",
     "Recovery",
     "Replicate",
     "Result",
     "Row",
+    "Rows",
     "Run",
     "Scenario",
     "ScenarioError",

@@ -42,19 +42,21 @@ class Tradeoff:
     Parameters
     ----------
     scenario
-        Its name.
+        Name of the scenario.
     way
         How it comes to one answer: verification, and arithmetic where nodes have GPUs.
     nodes
         Number of nodes.
     block_failure, block_failure_high
-        Probability that a block fails, as the scenario has it.
+        Probability that a block fails, as the scenario has it, and the upper end of its interval.
     attackers
         Nodes that the chain tolerates as Byzantine.
     failure_under_attack, failure_under_attack_high
-        Probability that a block fails, with that many attackers and the attack that is worst for it.
+        Probability that a block fails, with that many attackers and the attack that is worst for it, and the upper
+        end of its interval.
     wrong_result_risk, wrong_result_high
-        Probability that a wrong result is certified, or two are, with the attack that is worst for that.
+        Probability that a wrong result is certified, or two are, with the attack that is worst for that, and the
+        upper end of its interval.
     answer_s
         Seconds until the chain accepts a result.
     finality_s
@@ -62,9 +64,9 @@ class Tradeoff:
     machine_seconds
         Work of all machines for one answer.
     cost_vs_one_server
-        The same, against one server.
+        That work, as a multiple of what one server does.
     cost_usd
-        The same, in US dollars; None where a machine has no price.
+        Price of that work in US dollars; None where a machine has no price.
     proof_bytes
         Size of the proof or attestation of an answer, which every node receives; 0 where there is none.
     pareto

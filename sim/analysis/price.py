@@ -37,7 +37,7 @@ class Price:
     Parameters
     ----------
     scenario
-        Its name.
+        Name of the scenario.
     rule, parameter
         Kind of the matching rule, and which of its parameters moves.
     value

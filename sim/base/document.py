@@ -129,13 +129,15 @@ class Document:
         raise ScenarioError([Problem(path, f"cannot be set: {where} is {kind}", where=flag)])
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, maker: str = "") -> Document:
     """Read a scenario file.
 
     Parameters
     ----------
     path
         A regular file of at most 256 KiB, YAML 1.2 in UTF-8, one document.
+    maker
+        What makes such a file, for the message where there is none.
 
     Returns
     -------
@@ -155,7 +157,8 @@ def read_document(path: Path) -> Document:
             raw = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
+        hint = f"; {maker}" if maker and isinstance(error, FileNotFoundError) else ""
+        raise ScenarioError([Problem("", f"cannot be read: {reason}{hint}", where=name)]) from None
     except ValueError:
         raise ScenarioError([Problem("", "cannot be read: a null character in its name", where=name)]) from None
     if len(raw) > FILE_BYTES_MAX:

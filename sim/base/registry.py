@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import get_annotations
 from typing import Any
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from sim.base.errors import PluginError
+from sim.base.late import named
 from sim.base.text import did_you_mean, printable
 
 
@@ -65,7 +65,7 @@ class Registry:
         """
         if name not in self._loaded:
             built_in = name in self.builtin
-            self._loaded[name] = _imported(self.builtin[name]) if built_in else self._from_outside(name)
+            self._loaded[name] = named(self.builtin[name]) if built_in else self._from_outside(name)
         return self._loaded[name]
 
     def _from_outside(self, name: str) -> type[Any]:
@@ -75,7 +75,7 @@ class Registry:
             found = point.load()
         except Exception as error:  # noqa: BLE001 -- of a module that is anybody's
             raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {printable(str(error))}") from None
-        base = _imported(self.base) if self.base else object
+        base = named(self.base) if self.base else object
         if not isinstance(found, type) or not issubclass(found, base):
             raise PluginError(f"{what} is no class that derives from {self.base or 'object'}")
         lacking = [
@@ -133,12 +133,6 @@ class Registry:
 def _installed(group: str, _path: tuple[str, ...]) -> Mapping[str, Any]:
     """Entry points of a group: finding them takes milliseconds, so they are looked for once on each module path."""
     return {point.name: point for point in entry_points(group=group)}
-
-
-def _imported(path: str) -> type[Any]:
-    module, _, attribute = path.partition(":")
-    found: type[Any] = getattr(import_module(module), attribute)
-    return found
 
 
 def _declared(base: type[Any]) -> list[str]:

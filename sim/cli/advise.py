@@ -106,9 +106,11 @@ def advise(
 ) -> int:
     """Search for the cheapest design that meets a failure target: nodes, threshold, hardware mix, and matching rule.
 
+    For example: sim advise scenarios/design_space.yaml --target 1e-6
+
     Nodes are of the scenario's groups, one kind alone or two mixed. Rules are exact matching, and those for its
     answers: of numbers tolerance, median and approximate agreement, of margins their gap. The end is code 3 if no
-    design meets the target. Try `sim advise scenarios/design_space.yaml --target 1e-6`.
+    design meets the target.
 
     Parameters
     ----------
@@ -129,13 +131,10 @@ def advise(
     format
         A table for people, or JSON for scripts.
     """
-    from sim.analysis.advise import BLOCKS, TARGET_MIN, with_front
-    from sim.base.errors import Problem, ScenarioError
+    from sim.analysis.advise import BLOCKS, with_front
     from sim.catalog.catalog import catalog_with
 
-    bar = number(target, "--target", probability, "a probability such as 1e-6")
-    if not TARGET_MIN <= bar < 1:
-        raise ScenarioError([Problem("", f"must be at least {TARGET_MIN:g}, and less than 1", target, "--target")])
+    bar = _bar(target)
     wanted = numbers(blocks, "--blocks", whole, "a whole number of blocks", 1, PRICED_BLOCKS_MAX, 1)
     most = wanted[0] if wanted else BLOCKS
     overrides = [*(set_ or ()), *([] if seed is None else [f"run.seed={seed}"])]
@@ -151,6 +150,16 @@ def advise(
         print("interrupted; these designs are judged", file=sys.stderr)
         return INTERRUPTED
     return DONE if any(row.meets for row in rows) else MISSED
+
+
+def _bar(target: str) -> float:
+    from sim.analysis.advise import TARGET_MIN
+    from sim.base.errors import Problem, ScenarioError
+
+    bar = float(number(target, "--target", probability, "a probability such as 1e-6"))
+    if not TARGET_MIN <= bar < 1:
+        raise ScenarioError([Problem("", f"must be at least {TARGET_MIN:g}, and less than 1", target, "--target")])
+    return bar
 
 
 def _print(rows: Sequence[Advice], bar: float, form: Literal["table", "json"]) -> None:
@@ -202,7 +211,9 @@ def _report(rows: Sequence[Advice], target: float) -> Iterator[str]:
 
 
 def _table(rows: Sequence[Advice]) -> Iterator[str]:
-    lines = [("cost", "nodes", "threshold", "attackers", "rule", "failure", "wrong result", "")]
+    from sim.cli.words import ADVISE
+
+    lines = [(*ADVISE, "")]
     lines += [
         (
             _cost(row),

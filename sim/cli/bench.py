@@ -21,6 +21,8 @@ def bench(
 ) -> int:
     """Measure blocks and messages a second, and peak memory, of the engines and of bare event loops.
 
+    For example: sim bench --quick
+
     Parameters
     ----------
     quick

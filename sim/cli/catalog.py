@@ -20,6 +20,8 @@ def catalog(
 ) -> int:
     """List what scenarios may name, every figure with its source and how well it is known.
 
+    For example: sim catalog models
+
     A scenario names entries as `platform: icp_app`, `workload: {model: llama3_8b_q4}`, `hardware: h100` and
     `nondeterminism: {preset: hosted_reasoning}`.
 

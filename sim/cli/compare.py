@@ -31,8 +31,10 @@ def compare(
 ) -> int:
     """Compare ways out of GPU nondeterminism: how often blocks fail, the risk of a wrong result, time, and cost.
 
-    Try `sim compare scenarios/ways_out`. The risk is that of as many attackers as the chain tolerates, with
-    their best attack; an answer is there when the chain accepts it, and final when it can't be taken back.
+    For example: sim compare scenarios/ways_out
+
+    The risk is that of as many attackers as the chain tolerates, with their best attack; an answer is there when the
+    chain accepts it, and final when it can't be taken back.
 
     Parameters
     ----------
@@ -115,20 +117,9 @@ def _files(path: str) -> Sequence[str]:
 def _table(rows: Sequence[Tradeoff]) -> Iterator[str]:
     from sim.analysis.feasibility import duration
     from sim.base.text import printable
+    from sim.cli.words import COMPARE
 
-    lines: list[tuple[str, ...]] = [
-        (
-            "scenario",
-            "failure",
-            "attacked",
-            "wrong result",
-            "answer",
-            "final",
-            "machine-seconds",
-            "x one server",
-            "cost",
-        )
-    ]
+    lines: list[tuple[str, ...]] = [tuple(COMPARE)]
     lines += [
         (
             f"{row.scenario}{' *' if row.pareto else ''}",

@@ -8,6 +8,8 @@ import json
 def cosines(scenario: str, /) -> int:
     """Embed the recorded answers of a scenario, and print what `consensus.matching` needs (extra `semantic`).
 
+    For example: sim cosines scenarios/three_computers.yaml
+
     Parameters
     ----------
     scenario
@@ -25,7 +27,8 @@ def cosines(scenario: str, /) -> int:
             texts += group.executor.outputs[: group.count - loaded.faults.of(name)]
     texts += [loaded.faults.answer] if loaded.faults.answer is not None else []
     if not texts:
-        raise ScenarioError([Problem("nodes", "must have recorded answers to embed", where=scenario)])
+        message = "must have recorded answers to embed (executor kind: recorded), as scenarios/three_computers.yaml has"
+        raise ScenarioError([Problem("nodes", message, where=scenario)])
     different = list(dict.fromkeys(texts))
     table = embedded(different)
     print("consensus:\n  matching:\n    kind: semantic\n    threshold: 0.5\n    texts:")

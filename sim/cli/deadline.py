@@ -24,7 +24,7 @@ def deadline(
 ) -> int:
     """Estimate how often a block misses a deadline, however rare that is (importance splitting).
 
-    For example: sim deadline scenarios/wide_area.yaml 0.3
+    For example: sim deadline scenarios/wide_area.yaml 0.25
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def deadline(
 
 
 def _told(found: Misses) -> str:
-    from sim.cli.meaning import one_in
     from sim.engines.result import Estimate
+    from sim.engines.told import one_in
 
     share = f"{found.probability:.3g} of the blocks (95 %: {found.low:.3g} to {found.high:.3g})"
     rare = f", {one_in(Estimate.exact(found.probability))}," if found.probability else ""

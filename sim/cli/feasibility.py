@@ -34,6 +34,8 @@ def feasibility(
 ) -> int:
     """Tell whether chains can run models: does it fit, how long does an answer take, would a person wait.
 
+    For example: sim feasibility --model llama3_8b_q4
+
     Platforms and models are those of `sim catalog`. Of a scenario it tells too which case of the article's third rule
     it is: GPUs kept to one answer, consensus that is not robust, or a claim that is not credible.
 
@@ -67,15 +69,13 @@ def feasibility(
     if plot:
         check_suffix(plot)
     known = catalog_with(catalog)
-    waits = number(patience, "--patience", seconds, "a number of seconds of at least 0")
-    waits = PATIENCE_S if waits is None else waits
-    rows: Sequence[Feasibility]
+    given = number(patience, "--patience", seconds, "a number of seconds of at least 0")
+    waits = PATIENCE_S if given is None else given
     if scenario is None:
         rows = _of_catalog(known, platform, model, waits, tokens)
     else:
         rows = [_of_scenario(scenario, set_ or (), known, waits, bar)]
-    plain = [row.to_dict() for row in rows]
-    print(json.dumps(plain, indent=2, allow_nan=False) if format == "json" else _table(rows))
+    print(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False) if format == "json" else _table(rows))
     return _drawn(rows, plot) if plot else 0
 
 
@@ -117,11 +117,12 @@ def _table(rows: Sequence[Feasibility]) -> str:
     """Columns for people; reasons below each row where there are few."""
     from sim.analysis.feasibility import duration, size
     from sim.base.text import printable
+    from sim.cli.words import FEASIBILITY
 
     def shown(value: float | None, how: Callable[[float], str]) -> str:
         return "" if value is None else how(value)
 
-    lines = [("platform", "model", "needs", "memory", "one answer", "verdict")]
+    lines = [tuple(FEASIBILITY)]
     lines += [
         (
             row.platform,

@@ -18,10 +18,13 @@ from sim.cli.catalog import catalog
 from sim.cli.chart import chart
 from sim.cli.check import check
 from sim.cli.compare import compare
+from sim.cli.completion import completion
 from sim.cli.cosines import cosines
 from sim.cli.deadline import deadline
+from sim.cli.explain import explain
 from sim.cli.feasibility import feasibility
 from sim.cli.merge import merge
+from sim.cli.new import new
 from sim.cli.plot import plot
 from sim.cli.protocols import protocols
 from sim.cli.record import record
@@ -36,12 +39,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, WRONG_INPUT, INTERRUPTED = 0, 2, 130
+FIRST_STEPS = """\
+How often do honest nodes that run the same AI inference disagree, and what does that do to the blocks?
+
+Five things to do first:
+  sim new chain.yaml                       write a scenario to begin with, every part of it commented
+  sim run chain.yaml                       how often its blocks fail, and why
+  sim sweep chain.yaml --plot curve.png    the failure curve, over the axes that the file names
+  sim explain diverged nodes               what a printed word, or a key of the file, means
+  sim feasibility --model llama3_8b_q4     which chains can run a model
+
+sim --help lists all commands, and sim COMMAND --help has an example of each.
+"""
 
 app = App(
     name="sim",
     help=(
         "How often do honest nodes that run the same AI inference disagree, and what does that do to the blocks?\n\n"
-        "Start with `sim run scenarios/ninety_nine_ninety_nine.yaml`."
+        "`sim` alone shows what to do first, `sim COMMAND --help` an example of each command."
     ),
     version=f"splitquorum {sim.__version__}",
     version_flags=["--version"],
@@ -50,6 +65,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # cyclopts would exit by itself
 )
 for command in (
+    new,
     run,
     chart,
     replay,
@@ -67,9 +83,11 @@ for command in (
     cosines,
     record,
     protocols,
+    explain,
     schema,
     bench,
     deadline,
+    completion,
 ):
     app.command(command)
 
@@ -89,10 +107,13 @@ def execute(arguments: Sequence[str]) -> int:
     """
     from sim.base.errors import SplitquorumError
 
+    if not arguments:
+        print(FIRST_STEPS, end="")
+        return DONE
     try:
         code = app(list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        print(f"sim: {_one_line(error)} (see sim --help)", file=sys.stderr)
+        print(f"sim: {_one_line(error)} (see {_help_of(error)})", file=sys.stderr)
         return WRONG_INPUT
     except SplitquorumError as error:
         print(error, file=sys.stderr)
@@ -107,6 +128,11 @@ def _one_line(error: CycloptsError) -> str:
     from sim.base.text import printable
 
     return printable(" ".join(str(error).split()))
+
+
+def _help_of(error: CycloptsError) -> str:
+    """The help that tells what goes: that of the command, where one was named."""
+    return " ".join(["sim", *(error.command_chain or ()), "--help"])
 
 
 def main() -> None:

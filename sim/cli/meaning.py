@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.consensus.aggregate import convergence
 from sim.consensus.matching import Approximate
+from sim.engines.told import one_in
 from sim.inference.executors import Gpu
 
 if TYPE_CHECKING:
@@ -30,28 +31,6 @@ _WHY_REFUSED = {
     "spot_check": "a checker gets another answer, or no result is posted",
 }
 _WHY_FORGED = "a Byzantine executor's result stands"
-
-
-def one_in(failure: Estimate) -> str:
-    """Say how many blocks there are to one that fails.
-
-    Examples
-    --------
-    >>> from sim.engines.result import Estimate
-    >>> one_in(Estimate.exact(9.734e-5)), one_in(Estimate.of(0, 10_000)), one_in(Estimate.exact(0.75))
-    ('one block in 10,273', 'none seen: fewer than one block in 2,711', '75 % of the blocks')
-    """
-    if failure.probability > 0.5:
-        return f"{100 * failure.probability:.4g} % of the blocks"
-    if failure.probability > 0:
-        return f"one block in {_count(1 / failure.probability)}"
-    if failure.count is None:
-        return "no block"
-    return f"none seen: fewer than one block in {_count(1 / failure.high)}"
-
-
-def _count(number: float) -> str:
-    return f"{number:,.0f}" if 10 <= number < 1e9 else f"{number:.3g}"
 
 
 def sentences(result: Result, scenario: Scenario) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 def merge(*stores: str, output: Annotated[str, Parameter(name=["--output", "-o"])]) -> int:
     """Fold the stores of several machines into a new one.
 
+    For example: sim merge a.db b.db -o all.db
+
     Points that are the same scenario become one; stores that disagree on the same blocks are refused.
 
     Parameters
@@ -24,7 +26,8 @@ def merge(*stores: str, output: Annotated[str, Parameter(name=["--output", "-o"]
     from sim.sweeps.merge import merge as fold
 
     if not stores:
-        raise ScenarioError([Problem("", "needs at least one store to read", where="sim merge")])
+        message = "needs at least one store to read, as sim sweep makes them"
+        raise ScenarioError([Problem("", message, where="sim merge")])
     points = fold([Path(name) for name in stores], Path(output))
     print(f"{output} has {points:,} points")
     return 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 _UNLIKELY = 1e-6
-_MEANING = {
+MEANING = {
     "budget": "more nodes away, or silent, than it tolerates",
     "spent": "the same answers would have passed with nobody away",
     "split": "the answers split even with everybody there",
@@ -49,7 +49,7 @@ def over_time_lines(measures: ChainMeasures, scenario: Scenario) -> Iterator[tup
         among = "" if exact or halted == measures.chains else f" ({halted:,} of {measures.chains:,} chains)"
         yield "halt", _after(measures.blocks_to_halt, exact=exact, all_of_them=not among) + among
     for cause, number in measures.halts.items():
-        yield "", f"{number:,} by {cause}: {_MEANING[cause]}"
+        yield "", f"{number:,} by {cause}: {MEANING[cause]}"
     if measures.looked_deterministic:
         yield "tests", f"chance that a test of so many blocks sees nothing: {_tests(measures)}"
     if scenario.recovery:

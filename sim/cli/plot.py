@@ -32,6 +32,8 @@ def plot(
 ) -> int:
     """Draw the results of a sweep, or what feasibility and compare found.
 
+    For example: sim plot hardware_mix.db -o curve.svg
+
     Parameters
     ----------
     files

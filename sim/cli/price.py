@@ -88,10 +88,11 @@ def priced(
 
 def _table(rows: Sequence[Price]) -> Iterator[str]:
     from sim.base.text import printable
+    from sim.cli.words import PRICE
 
-    first = rows[0]
+    first, (accept, reject) = rows[0], PRICE
     yield printable(f"{first.scenario}: matching {first.rule}, {first.attackers} attackers collude")
-    lines = [(first.parameter, "false accept", "", "false reject", "")]
+    lines = [(first.parameter, accept, "", reject, "")]
     lines += [
         (
             f"{row.value:.4g}",

@@ -12,6 +12,8 @@ def protocols(
 ) -> int:
     """Tell what the protocols do, and draw the phases of a replica.
 
+    For example: sim protocols pbft -o pbft.svg
+
     Parameters
     ----------
     name

@@ -101,7 +101,7 @@ def record(
     On this machine, each replica is one order of sums in a NumPy forward pass whose results are rounded to the storage
     format. On a GPU, the replicas are batch sizes. Whatever stops it, whole prompts are kept: the same command goes on.
 
-    For example: sim record --prompts prompts.txt -o small.jsonl.gz
+    For example: sim record --prompts prompts.txt -o runs.jsonl.gz
 
     Parameters
     ----------

@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from sim.base.text import printable
-from sim.cli.meaning import one_in, sentences
+from sim.cli.meaning import sentences
 from sim.cli.over_time import over_time_lines
 from sim.cli.settings import settings_of
 from sim.cli.timing import timing_lines
+from sim.engines.told import interval, one_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sim.analysis.uncertainty import Spread
-    from sim.engines.result import Estimate, Mean, Result
+    from sim.engines.result import Mean, Result
     from sim.scenario.cost import Cost
     from sim.scenario.schema import Scenario
 
@@ -107,13 +108,15 @@ def _fill(console: Console, result: Result, scenario: Scenario) -> None:
         ("", "left"),
     ):
         rows.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for name, estimate in result.outcomes.items():
-        rows.add_row(name, _number(estimate.probability), _interval(estimate), explained(scenario)[name])
     failure = result.block_failure
+    exact = failure.count is None
+    for name, estimate in result.outcomes.items():
+        rows.add_row(name, _number(estimate.probability), interval(estimate, exact=exact), explained(scenario)[name])
     rows.add_section()
-    rows.add_row("[bold]block failure[/bold]", _number(failure.probability), _interval(failure), one_in(failure))
+    span = interval(failure, exact=exact)
+    rows.add_row("[bold]block failure[/bold]", _number(failure.probability), span, one_in(failure))
     for title, mean, what in means(result, scenario):
-        rows.add_row(title, _number(mean.mean), mean_interval(mean, failure), what)
+        rows.add_row(title, _number(mean.mean), interval(mean, exact=exact), what)
     console.print(rows)
     for title, text in measures(result, scenario):
         console.print(f"{title:<16}{escape(text)}", soft_wrap=True)
@@ -196,12 +199,3 @@ def _cost(cost: Cost) -> str:
 
 def _number(probability: float) -> str:
     return f"{probability:.5g}"
-
-
-def mean_interval(mean: Mean, failure: Estimate) -> str:
-    """Tell the 95 % interval of a mean, or that there is none to tell."""
-    return "exact" if failure.count is None else f"{mean.low:.3g} to {mean.high:.3g}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return "exact" if estimate.count is None else f"{estimate.low:.3g} to {estimate.high:.3g}"

@@ -26,7 +26,7 @@ def replay(
 ) -> int:
     """Run again what a trace or a store tells of, and compare: the same bytes, the same numbers.
 
-    For example: sim replay results.db --id 1a2b3c
+    For example: sim replay trace.jsonl
 
     Exits with code 3 if anything differs.
 

@@ -162,8 +162,9 @@ def _typed(command: str, source: Source, names: Names) -> str:
 
 
 def _account(row: Row) -> Account:
-    from sim.cli.meaning import one_in, sentences
-    from sim.cli.render import answered_by, explained, mean_interval, means, measures, setting
+    from sim.cli.meaning import sentences
+    from sim.cli.render import answered_by, explained, means, measures, setting
+    from sim.engines.told import interval, one_in
     from sim.plotting.report import Account
 
     scenario, result = row.scenario, row.result
@@ -176,7 +177,7 @@ def _account(row: Row) -> Account:
         measures=list(measures(result, scenario)),
         outcomes={**explained(scenario), "block failure": one_in(failure)},
         means=[
-            (title, f"{mean.mean:.5g}", mean_interval(mean, failure), what)
+            (title, f"{mean.mean:.5g}", interval(mean, exact=failure.count is None), what)
             for title, mean, what in means(result, scenario)
         ],
         engine=answered_by(result),

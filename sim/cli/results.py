@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sim.sweeps.row import Row
 
@@ -26,6 +26,8 @@ def results(
     timings: bool = False,
 ) -> int:
     """Show what a store of results holds.
+
+    For example: sim results hardware_mix.db --format csv
 
     The same results give the same bytes, whenever, wherever and with however many workers they were made.
 
@@ -94,50 +96,10 @@ def _parquet(rows: Sequence[Row], output: str | None) -> int:
 
 def _table(rows: Sequence[Row], seconds: Sequence[float] | None) -> str:
     """Lay rows out in columns, one line each."""
-    from sim.base.text import shown
+    from sim.sweeps.summary import summary
 
-    axes = list(dict.fromkeys(axis for row in rows for axis in row.coordinates))
-    extra = {title: cell for title, cell in _EXTRA.items() if any(cell(row) for row in rows)}
-    header = [
-        *axes,
-        "block failure",
-        "95 % interval",
-        "",
-        "blocks",
-        "engine",
-        *extra,
-        *(["seconds"] if seconds else []),
-    ]
-    lines = [header]
-    for index, row in enumerate(rows):
-        line = [shown(row.coordinates[axis]) if axis in row.coordinates else "" for axis in axes]
-        line += [*_answer(row), *(cell(row) for cell in extra.values())]
-        lines.append([*line, *([f"{seconds[index]:.3g}"] if seconds else [])])
+    header, lines = summary(rows, seconds)
+    lines = [header, *lines]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(header))]
     laid = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)).rstrip() for line in lines)
     return "".join(f"{line}\n" for line in laid)
-
-
-def _answer(row: Row) -> list[str]:
-    from sim.base.text import printable
-    from sim.cli.meaning import one_in
-
-    if row.result is None:
-        return [f"failed: {printable(row.error)}" if row.error else "not answered yet", "", "", "", ""]
-    failure = row.result.block_failure
-    interval = "exact" if failure.count is None else f"{failure.low:.3g} to {failure.high:.3g}"
-    blocks = "" if row.result.blocks is None else f"{row.result.blocks:,}"
-    return [f"{failure.probability:.4g}", interval, one_in(failure), blocks, row.result.engine]
-
-
-def _rate(row: Row) -> str:
-    timing = row.result.timing if row.result else None
-    return "" if timing is None or timing.blocks_per_s is None else f"{timing.blocks_per_s:.4g}"
-
-
-def _work(row: Row) -> str:
-    return f"{row.scenario.cost.cost_vs_one_server:.4g}" if row.scenario.cost else ""
-
-
-_EXTRA: dict[str, Callable[[Row], str]] = {"blocks a second": _rate, "x one server": _work}
-"""Columns that a table has where any of its rows has something to say."""

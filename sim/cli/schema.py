@@ -6,6 +6,8 @@ from __future__ import annotations
 def schema() -> int:
     """Print the JSON Schema of scenario files.
 
+    For example: sim schema > scenario.schema.json
+
     Save it and name it in the first line of a scenario, `# yaml-language-server: $schema=scenario.schema.json`, and an
     editor completes keys, shows what they mean, and marks mistakes.
     """

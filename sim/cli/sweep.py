@@ -37,6 +37,8 @@ def sweep(
 ) -> int:
     """Run every point of a scenario's sweep, and keep the results.
 
+    For example: sim sweep scenarios/hardware_mix.yaml --plot mix.svg
+
     Whatever stops it, what was finished is kept: the same command goes on from there.
 
     Parameters
@@ -56,8 +58,7 @@ def sweep(
     dry_run
         Only print the points, the work and an estimate of the time.
     parameter_draws
-        Run every point at that many draws of its uncertain parameters (intervals, as sim calibrate prints them), as one
-        more axis, `draw`.
+        Run every point at that many draws of its uncertain parameters (intervals): one more axis, `draw`.
     format
         What to print at the end: a table for people, or JSON for scripts.
     """

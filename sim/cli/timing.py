@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sim.engines.timing import Timing
     from sim.scenario.schema import Scenario
 
-_MEANING = {
+MEANING = {
     "divergence": "honest nodes computed different results",
     "absence": "it would have passed, had nobody been away because an answer lost before",
     "attack": "Byzantine nodes decided it, led it, or left too few honest votes",
@@ -42,7 +42,7 @@ def timing_lines(timing: Timing, scenario: Scenario) -> Iterator[tuple[str, str]
     if timing.blocks_by_messages:
         yield "by messages", f"{timing.blocks_by_messages:,} blocks, in which something fails, or may time out"
     for cause, number in timing.causes.items():
-        yield "failed", f"{number:,} by {cause}: {_MEANING[cause]}"
+        yield "failed", f"{number:,} by {cause}: {MEANING[cause]}"
     if timing.first_violation:
         seen = timing.first_violation
         nodes = " and ".join(str(node) for node in seen.nodes)

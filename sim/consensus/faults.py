@@ -53,13 +53,7 @@ class Crash(FrozenModel):
 
 
 class Faults(FrozenModel):
-    """Byzantine nodes and their behaviour.
-
-    With the honest results sorted by votes, G1 >= G2 >= ...: `silent` nodes do not vote; `random` ones each invent a
-    result of their own; `collude` puts all behind one invented result; `amplify` adds them to G2, the second most
-    common honest result; `equivocate` votes for both G1 and G2. Message by message, `withhold` says nothing in round 0
-    of a height and `delay` says everything late (see `sim.consensus.attackers`).
-    """
+    """Byzantine nodes, and how they behave."""
 
     byzantine: Annotated[
         int | dict[str, int],
@@ -67,7 +61,10 @@ class Faults(FrozenModel):
     ] = 0
     """Number of Byzantine nodes; where there are several groups, a mapping from group to number."""
     behaviour: Behaviour = "silent"
-    """How they vote."""
+    """How they vote, with the honest results sorted by votes, G1 >= G2 >= ...: `silent` nodes do not; `random` ones
+    each invent a result of their own; `collude` puts all behind one invented result; `amplify` adds them to G2, the
+    second most common honest result; `equivocate` votes for both G1 and G2. Message by message, `withhold` says nothing
+    in round 0 of a height, and `delay` says everything late (see `sim.consensus.attackers`)."""
     answer: Annotated[str, Field(min_length=1, max_length=ANSWER_CHARACTERS_MAX)] | None = None
     """What colluding nodes answer, where answers are recorded; left out, something that no rule matches."""
     shift: Annotated[float, Field(ge=-1e100, le=1e100)] | None = None

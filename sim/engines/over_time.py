@@ -12,7 +12,17 @@ LENGTHS = tuple(digit * 10**power for power in range(13) for digit in (1, 2, 5))
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Nodes that are away in a slot: mean, its interval, and the share of slots with each number, from 0 on."""
+    """Nodes that are away in a slot.
+
+    Parameters
+    ----------
+    mean
+        Their mean number.
+    low, high
+        Ends of its 95 % interval.
+    distribution
+        Share of the slots with each number of nodes away, from 0 on.
+    """
 
     mean: float
     low: float
@@ -58,6 +68,11 @@ class ChainMeasures:
     halts: Mapping[str, int]
     still_running: tuple[tuple[int, float], ...]
     looked_deterministic: tuple[tuple[int, float], ...]
+
+    def flat(self) -> dict[str, float | None]:
+        """Plain numbers by name, without those that have a distribution or a cause."""
+        names = ("availability", "retries_per_block", "blocks_to_failure", "blocks_to_halt", "longest_stall")
+        return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: `nodes_away`, and everything else under `over_time`."""

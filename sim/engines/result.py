@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from sim.base.late import named
 from sim.consensus.tally import Outcome
 from sim.engines.over_time import ChainMeasures
 from sim.engines.timing import Timing
 from sim.statistics.intervals import clopper_pearson, mean_interval
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+    from xarray import Dataset
+
+    from sim.base.picture import Picture
     from sim.scenario.schema import Scenario
     from sim.statistics.counts import Counts
 
@@ -24,7 +29,7 @@ class Estimate:
     probability
         The estimate, or the exact value.
     low, high
-        Clopper-Pearson interval; both equal to `probability` where it is exact.
+        Ends of its 95 % interval (Clopper-Pearson); both equal to `probability` where it is exact.
     count
         Blocks with this outcome; None where it is exact.
     """
@@ -55,7 +60,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean with its 95 % interval."""
+    """A mean with its 95 % interval.
+
+    Parameters
+    ----------
+    mean
+        The estimate, or the exact value.
+    low, high
+        Ends of its 95 % interval; both equal to `mean` where it is exact.
+    """
 
     mean: float
     low: float
@@ -83,13 +96,13 @@ class Result:
     Parameters
     ----------
     scenario, scenario_id
-        Name and identity of the scenario.
+        Name of the scenario, and its identity: a hash over all that decides the numbers.
     engine, engine_reason
         Who answered, and why that engine.
     nodes
         Number of nodes.
     faults_tolerated, quorum
-        f and q, in voting power.
+        Faults f that are tolerated, and quorum q: votes that certify a result; both in voting power.
     blocks
         Blocks simulated; None where the answer is exact.
     seed
@@ -111,6 +124,8 @@ class Result:
         every request is voted on by itself (`endorse`).
     attempts_per_block
         Attempts a block, the first one included; None, and left out of plain values, unless there are appeals.
+    over_time
+        What only chains over time tell; None, and left out of plain values, unless there is recovery or `on_failure`.
     """
 
     scenario: str
@@ -143,6 +158,77 @@ class Result:
             del plain["timing"]["blocks_by_messages"]
         del plain["over_time"]
         return plain | (self.over_time.to_dict() if self.over_time else {})
+
+    def to_pandas(self) -> DataFrame:
+        """Make a table of pandas (extra `pandas`).
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a measure, by name, with `value`, the ends of its 95 % interval `low` and `high`, and `count` where
+            blocks were counted. The setting is in `attrs`.
+
+        Raises
+        ------
+        SplitquorumError
+            pandas is not installed.
+
+        Examples
+        --------
+        >>> from sim import load_scenario, run
+        >>> frame = run(load_scenario("scenarios/ninety_nine_ninety_nine.yaml")).to_pandas()
+        >>> f"{frame.value['block_failure']:.3g}"
+        '9.73e-05'
+        """
+        from sim.engines.frames import frame_of
+
+        return frame_of(self)
+
+    def to_xarray(self) -> Dataset:
+        """Make a dataset of xarray (extra `xarray`).
+
+        Returns
+        -------
+        xarray.Dataset
+            `probability`, `low`, `high` and `count` over the dimension `outcome`; everything else by the name that it
+            has in `to_dict`, what is told by type, cause or length along a dimension of its own. The setting is in
+            `attrs`.
+
+        Raises
+        ------
+        SplitquorumError
+            xarray is not installed.
+        """
+        from sim.engines.frames import dataset_of
+
+        return dataset_of(self)
+
+    def plot(self, kind: Literal["outcomes", "survival", "testing"] = "outcomes") -> Picture:
+        """Draw it; a notebook shows what is returned.
+
+        Parameters
+        ----------
+        kind
+            `outcomes`: the probability of each, with its interval. Of chains over time also `survival`: the share that
+            still runs; `testing`: the chance that a test sees nothing.
+
+        Returns
+        -------
+        sim.base.picture.Picture
+            With `axes`, and `save(path)`.
+
+        Raises
+        ------
+        ScenarioError
+            The result cannot be drawn like that.
+        """
+        drawn: Picture = named("sim.plotting.result:plot_result")(self, kind)
+        return drawn
+
+    def _repr_html_(self) -> str:
+        from sim.engines.frames import html_of
+
+        return html_of(self)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Result:

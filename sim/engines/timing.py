@@ -21,7 +21,17 @@ IN_TIME = frozenset({"events", "phases"})
 
 @dataclass(frozen=True, slots=True)
 class FailedBlock:
-    """A block that was not agreed, its outcome and the cause."""
+    """A block that was not agreed.
+
+    Parameters
+    ----------
+    height
+        Which block.
+    outcome
+        How it ended: `no_quorum`, `wrong_result` or `forked`.
+    cause
+        Why: divergence, absence, attack, partition, timeout or stall.
+    """
 
     height: int
     outcome: str
@@ -37,7 +47,7 @@ class Violation:
     property
         `agreement`: two honest nodes decided differently; `validity`: a decided result was computed by no honest node.
     height, time_s
-        Where, and when.
+        Block in which it happened, and the simulated time in seconds.
     nodes
         Honest nodes that decided (two that differ, or one).
     """
@@ -65,9 +75,9 @@ class Timing:
     rounds_per_block
         Rounds (views) that agreed blocks took; None without any.
     messages_per_block, bytes_per_block
-        Messages put on the wire, without checkpoints and state sync.
+        Messages a block that were put on the wire, and their bytes, without checkpoints and state sync.
     messages_by_type, bytes_by_type
-        The same by type, with those.
+        Messages a block by type, and their bytes, with checkpoints and state sync.
     causes
         Number of failed blocks by cause.
     failed_blocks
@@ -91,6 +101,14 @@ class Timing:
     failed_blocks: tuple[FailedBlock, ...]
     first_violation: Violation | None
     blocks_by_messages: int | None = None
+
+    def flat(self) -> dict[str, float | None]:
+        """Plain numbers by name, as tables have them in columns."""
+        latency = self.latency_s or {}
+        names = ("blocks_per_s", "rounds_per_block", "messages_per_block", "bytes_per_block", "simulated_s")
+        return {f"latency_{share}_s": latency.get(share) for share in ("p50", "p95", "p99")} | {
+            name: getattr(self, name) for name in names
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Timing:

@@ -135,7 +135,8 @@ def reading(path: str | PathLike[str]) -> Iterator[Lines]:
             yield lines
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ScenarioError([Problem("", f"cannot be read: {reason}", where=name)]) from None
+        hint = "; sim run --trace writes one" if isinstance(error, FileNotFoundError) else ""
+        raise ScenarioError([Problem("", f"cannot be read: {reason}{hint}", where=name)]) from None
     except _WRONG as error:
         raise _mistake(error, name, lines) from None
 

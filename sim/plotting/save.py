@@ -8,13 +8,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sim.base.errors import Problem, ScenarioError
+from sim.base.picture import DPI
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from matplotlib.axes import Axes
 
-DPI = 160
 _SETTINGS = Lock()  # matplotlib's settings are one for all threads
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sim.sweeps.row import Row
 
 PANELS_MAX = 6
-_COLOURS = {"agreed": "#009E73", "no_quorum": "#E69F00", "wrong_result": "#D55E00", "forked": "#000000"}
 _WORDS = {
     "agreed": "agreed",
     "no_quorum": "no quorum",
@@ -57,7 +56,8 @@ def _panel(axes: Axes, line: Line, *, several: bool) -> None:
         axes.set_xscale("log")
     shares = [[spot.result.outcomes[name].probability for spot in line.spots] for name in Outcome.__members__]
     labels = [_WORDS[name] for name in Outcome.__members__]
-    axes.stackplot(where, *shares, labels=labels, colors=[_COLOURS[name] for name in Outcome.__members__], alpha=0.85)
+    colours = [style.OUTCOMES[name] for name in Outcome.__members__]
+    axes.stackplot(where, *shares, labels=labels, colors=colours, alpha=0.85)
     axes.set_xlim(min(where), max(where))
     axes.set_ylim(0, 1)
     axes.margins(0)

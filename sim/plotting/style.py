@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 """Okabe and Ito's palette, told apart with every kind of colour vision."""
+OUTCOMES = {"agreed": "#009E73", "no_quorum": "#E69F00", "wrong_result": "#D55E00", "forked": "#000000"}
 DASHES: tuple[Any, ...] = ("solid", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)))
 """Line styles, so that lines are told apart in grey too."""
 GREY = "#666666"

@@ -30,7 +30,7 @@ class Cost:
     Parameters
     ----------
     machine_seconds
-        Of all machines together.
+        Work of all machines together, in seconds.
     one_server_s
         Seconds that one server takes: the fastest machine of the chain, on native kernels.
     race_s

@@ -141,7 +141,8 @@ class Grid:
     def __init__(self, document: Document, draws: int = 0) -> None:
         sweep = document.tree.get("sweep")
         if not isinstance(sweep, dict) or not sweep:
-            raise ScenarioError([document.locate(Problem("sweep", "must have at least one axis to sweep"))])
+            message = "must have at least one axis to sweep, such as size: {path: nodes.gpu.count, values: [4, 13]}"
+            raise ScenarioError([document.locate(Problem("sweep", message))])
         self._document = document
         self._problems: list[Problem] = []
         self._axes: list[tuple[int, Sequence[Any]]] = [self._group(name, entry) for name, entry in sweep.items()]

@@ -103,7 +103,7 @@ def open_document(
     catalog: Catalog | None = None,
 ) -> tuple[Document, list[Problem]]:
     """Read a scenario file and apply overrides, without validating it (see `load_scenario`)."""
-    document = read_document(Path(path))
+    document = read_document(Path(path), "sim new FILE writes one to begin with")
     document.home = Home(Path(path).parent, files_anywhere, catalog)
     problems = list(document.problems)
     for override in overrides:

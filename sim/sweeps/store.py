@@ -21,6 +21,7 @@ from sim.engines.result import Result
 from sim.scenario.schema import Scenario
 from sim.statistics.counts import Counts, Task
 from sim.sweeps.row import Row
+from sim.sweeps.rows import Rows
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -101,7 +102,9 @@ class Store:
         self.path = path
         fresh = _is_fresh(path)
         if fresh and not create:
-            raise ScenarioError([Problem("", "is missing or empty: there are no results", where=str(path))])
+            raise ScenarioError(
+                [Problem("", "is missing or empty: there are no results; sim sweep makes them", where=str(path))]
+            )
         if not fresh:
             _check_is_store(path)
         with self._told():
@@ -358,7 +361,7 @@ class Store:
                 )
             ]
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> Rows:
         """Every point with its answer, in order; scenarios are validated again.
 
         Raises
@@ -366,7 +369,7 @@ class Store:
         ScenarioError
             The store was damaged or tampered with.
         """
-        found = []
+        found = Rows()
         with self._told(), self._trusting():
             for position, name, coordinates, scenario, answer, error in self._db.execute(
                 "SELECT position, name, coordinates, scenario, answer, error FROM point JOIN task ON task.id = task "
@@ -444,7 +447,9 @@ def _check_is_store(path: Path) -> None:
         reason = (error.strerror or str(error)).lower()
         raise ScenarioError([Problem("", f"cannot be read: {reason}", where=where)]) from None
     if not header.startswith(_MAGIC) or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise ScenarioError([Problem("", "is not a store of results, and is left as it is", where=where)])
+        raise ScenarioError(
+            [Problem("", "is not a store of results as sim sweep makes them, and is left as it is", where=where)]
+        )
     version = int.from_bytes(header[60:64], "big")
     if version > SCHEMA_VERSION:
         message = f"is a store of a newer schema ({version}; this program reads {SCHEMA_VERSION}): update splitquorum"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
-    from sim.sweeps.row import Row
+    from sim.sweeps.rows import Rows
 
 INLINE_EXACT_MAX = 1_000  # exact points that are answered sooner than a worker process starts
 
@@ -114,7 +114,7 @@ def sweep(
     stopping: Stopping | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> list[Row]:
+) -> Rows:
     """Run every point of a scenario's sweep; what an earlier call finished is taken from the store.
 
     Parameters
@@ -132,8 +132,8 @@ def sweep(
 
     Returns
     -------
-    list of Row
-        Every point with its answer, in order.
+    Rows
+        A list of `Row`: every point with its answer, in order.
 
     Raises
     ------

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sim.engines.result import Mean
-    from sim.engines.timing import Timing
     from sim.sweeps.row import Row
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -46,7 +45,7 @@ def flat(row: Row) -> dict[str, Any]:
         if result and (mean := getattr(result, name)) is not None:
             plain |= _mean(name, mean)
     if result and result.timing:
-        plain |= _timed(result.timing)
+        plain |= result.timing.flat()
     if row.scenario.cost:
         plain |= {_free(key, row): value for key, value in row.scenario.cost.to_dict().items()}
     return plain | {"error": row.error or None}
@@ -55,15 +54,6 @@ def flat(row: Row) -> dict[str, Any]:
 def _mean(name: str, mean: Mean | None) -> dict[str, float | None]:
     parts = {"mean": name, "low": f"{name}_low", "high": f"{name}_high"}
     return {column: getattr(mean, part) if mean else None for part, column in parts.items()}
-
-
-def _timed(timing: Timing) -> dict[str, Any]:
-    """What an engine with time measured; a table has these columns where any of its rows has them."""
-    latency = timing.latency_s or {}
-    names = ("blocks_per_s", "rounds_per_block", "messages_per_block", "bytes_per_block", "simulated_s")
-    return {f"latency_{share}_s": latency.get(share) for share in ("p50", "p95", "p99")} | {
-        name: getattr(timing, name) for name in names
-    }
 
 
 def _free(key: str, row: Row) -> str:
@@ -118,11 +108,11 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
 
     table = [flat(row) for row in rows]
     columns = list(dict.fromkeys(key for line in table for key in line))
-    data = {column: _uniform([line.get(column) for line in table]) for column in columns}
+    data = {column: uniform([line.get(column) for line in table]) for column in columns}
     parquet.write_table(pa.table(data), path)
 
 
-def _uniform(values: list[Any]) -> list[Any]:
+def uniform(values: list[Any]) -> list[Any]:
     """Values of one column in one type: as they are, or as texts where they are mixed."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} or (len(kinds) == 1 and not kinds & {dict, list}):

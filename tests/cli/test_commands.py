@@ -174,7 +174,7 @@ def test_results_do_not_depend_on_how_they_were_made(tmp_path: Path, capsys: pyt
         (["sweep", CURVE, "--workers", "0"], "--workers: must be a whole number of processes (got '0')"),
         (["results", "none.db"], "none.db: is missing or empty: there are no results"),
         (["plot", "none.db", "-o", "none.db"], "would overwrite what it draws"),
-        (["results", ARTICLE], "is not a store of results, and is left as it is"),
+        (["results", ARTICLE], "is not a store of results as sim sweep makes them, and is left as it is"),
         (["merge", "-o", "c.db"], "needs at least one store to read"),
     ],
 )

@@ -101,5 +101,5 @@ def test_protocols_are_listed_told_and_drawn(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_every_cause_is_explained() -> None:
-    assert set(timing._MEANING) == set(get_args(Cause))
-    assert set(over_time._MEANING) == set(get_args(Halt))
+    assert set(timing.MEANING) == set(get_args(Cause))
+    assert set(over_time.MEANING) == set(get_args(Halt))

@@ -18,8 +18,8 @@ UNREADABLE = "cannot be read: "
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("missing.yaml", f"{UNREADABLE}no such file or directory"),
-        ("no/such/folder.yaml", f"{UNREADABLE}no such file or directory"),
+        ("missing.yaml", f"{UNREADABLE}no such file or directory; sim new FILE writes one to begin with"),
+        ("no/such/folder.yaml", f"{UNREADABLE}no such file or directory; sim new FILE writes one to begin with"),
         (".", NOT_REGULAR),
         ("/dev/null", NOT_REGULAR),
         ("/dev/zero", NOT_REGULAR),

@@ -39,11 +39,11 @@ class Hazard:
     edges
         First tokens of the bins, and the token after the last, from 0; shape (bins + 1,).
     per_token
-        In each bin.
+        Hazard in each bin: the chance that two runs which agree so far part at a token.
     overall
-        Over all tokens.
+        Hazard over all tokens.
     late_to_early
-        Ratio of the later half of what was compared to the earlier one; flat where its interval has 1.
+        Ratio of the hazard in the later half of what was compared to the earlier one; flat where its interval has 1.
     """
 
     edges: tuple[int, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.consensus.tally import Outcome
+from sim.engines.told import interval
 from sim.plotting import style
 from sim.plotting.report.escape import text
 
@@ -22,12 +23,12 @@ OUTCOMES = tuple(Outcome.__members__)
 def outcome_table(result: Result, account: Account) -> str:
     """Make the table of a single answer: outcomes, block failure, and means."""
     lines = [
-        _line([name, probability(each), interval(each), account.outcomes.get(name, "")])
+        _line([name, probability(each), _interval(each), account.outcomes.get(name, "")])
         for name, each in result.outcomes.items()
     ]
     failure = result.block_failure
     lines.append(
-        _line(["block failure", probability(failure), interval(failure), account.outcomes["block failure"]], "total")
+        _line(["block failure", probability(failure), _interval(failure), account.outcomes["block failure"]], "total")
     )
     lines += [_line(list(mean)) for mean in account.means]
     return _table(["outcome", "probability", "95 % interval", ""], lines)
@@ -70,9 +71,8 @@ def probability(estimate: Estimate) -> str:
     return f"{estimate.probability:.5g}"
 
 
-def interval(estimate: Estimate) -> str:
-    """Tell the 95 % interval, or that there is none to tell."""
-    return "exact" if estimate.count is None else f"{estimate.low:.3g} to {estimate.high:.3g}"
+def _interval(estimate: Estimate) -> str:
+    return interval(estimate, exact=estimate.count is None)
 
 
 def definitions(pairs: Sequence[tuple[str, str]]) -> str:
@@ -92,7 +92,7 @@ def _answer(row: Row, extra: dict[str, Callable[[Result], str]]) -> list[str]:
     others = [f"{result.outcomes[name].probability:.4g}" for name in OUTCOMES]
     measured = [cell(result) for cell in extra.values()]
     blocks = "" if result.blocks is None else f"{result.blocks:,}"
-    return [probability(failure), interval(failure), often, *others, *measured, blocks, result.engine, identity]
+    return [probability(failure), _interval(failure), often, *others, *measured, blocks, result.engine, identity]
 
 
 def _latency(result: Result) -> str:
