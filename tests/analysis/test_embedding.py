@@ -49,4 +49,5 @@ def test_a_missing_model_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_scenario_without_recorded_answers_has_nothing_to_embed(capsys: pytest.CaptureFixture[str]) -> None:
     path = FOLDER.parent / "ninety_nine_ninety_nine.yaml"
     assert execute(["cosines", str(path)]) == 2
-    assert capsys.readouterr().err == f"{path}: nodes: must have recorded answers to embed\n"
+    told = "must have recorded answers to embed (executor kind: recorded), as scenarios/three_computers.yaml has"
+    assert capsys.readouterr().err == f"{path}: nodes: {told}\n"
