@@ -52,11 +52,6 @@ class Executions:
         constant: float | None = executor.seconds_per_request.constant  # type: ignore[attr-defined]
         return constant
 
-    @property
-    def takes_time(self) -> bool:
-        """Whether any node needs time to execute."""
-        return bool(self._laws)
-
     def done(self, height: int, start: Floats, devices: Floats) -> Floats:
         """When each node has executed a block.
 
