@@ -59,7 +59,9 @@ def tell(choices: Sequence[Choice], stopping: Stopping, workers: int | None) -> 
 
 
 def _some(points: Sequence[_T]) -> Sequence[_T]:
-    return points[:: max(len(points) // _SAMPLED, 1)][:_SAMPLED]
+    """The first, the last, and some between: along an axis, points may cost ever more."""
+    last, between = len(points) - 1, min(len(points), _SAMPLED) - 1
+    return [points[last * place // max(between, 1)] for place in range(between + 1)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -12,7 +12,7 @@ from sim.engines.result import Result, counted_result
 from sim.engines.select import choose
 from sim.engines.timing import IN_TIME
 from sim.sweeps.runner import failures_seen, with_rule
-from sim.sweeps.store import Store
+from sim.sweeps.store import TIME, Store
 from sim.sweeps.work import answer_exactly, answer_whole, finish, nothing_of
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from sim.scenario.schema import EngineName, Scenario
     from sim.sweeps.row import Row
 
-_RULE = re.compile(r"blocks=(\d{1,13}) failures=(None|\d{1,13})(?: chains=\d{1,7})?", re.ASCII)
-_TIME = "time"
+_RULE = re.compile(rf"({TIME} )?blocks=(\d{{1,13}}) failures=(None|\d{{1,13}})(?: chains=(\d{{1,7}}))?", re.ASCII)
 
 
 class _Rule(NamedTuple):
-    """Blocks of a point, and the failing block that ends it sooner; no blocks: it was computed exactly."""
+    """Blocks of a point, the failing block that ends it sooner, and its chains; no blocks: it was computed exactly."""
 
     blocks: int
     failures: int | None
     by_time: bool = False
+    chains: int | None = None
 
 
 def repeat_store(
@@ -90,10 +90,11 @@ def _read(rule: str, row: Row, path: Path) -> _Rule:
     blocks = row.result.blocks or 0
     if rule == "exact" and row.result.engine == "exact":
         return _Rule(0, None)
-    if rule == _TIME and blocks:
+    if rule == TIME and blocks:
         return _Rule(blocks, None, by_time=True)
-    if (found := _RULE.fullmatch(rule)) and row.result.engine in {"montecarlo", *IN_TIME} and int(found[1]):
-        return _Rule(int(found[1]), None if found[2] == "None" else int(found[2]))
+    if (found := _RULE.fullmatch(rule)) and row.result.engine in {"montecarlo", *IN_TIME} and int(found[2]):
+        failures, chains = (None if text in {"None", None} else int(text) for text in found.group(3, 4))
+        return _Rule(int(found[2]), failures, bool(found[1]), chains)
     raise ScenarioError([Problem("", "is damaged: a rule that no sweep has", rule, str(path))])
 
 
@@ -101,7 +102,7 @@ def _repeated(row: Row, version: str, rule: _Rule) -> Repeated:
     scenario, old = row.scenario, row.result
     assert old is not None  # noqa: S101 -- only such rows are chosen
     new = _answered(scenario, old.engine, rule)
-    apart = {"engine_reason"} | ({"warnings"} if rule.by_time else set())
+    apart = {"engine_reason"} | ({"warnings", "timing", "scenario_id"} if rule.by_time else set())
     theirs, ours = ({k: v for k, v in one.to_dict().items() if k not in apart} for one in (old, new))
     where = ", ".join(f"{axis} {value}" for axis, value in row.coordinates.items())
     compared = "exact numbers" if not rule.blocks else f"the numbers of {old.blocks or 0:,} blocks"
@@ -122,6 +123,8 @@ def _answered(scenario: Scenario, engine: str, rule: _Rule) -> Result:
     known: dict[str, EngineName] = {"exact": "exact", "events": "events", "phases": "phases"}
     wanted = known.get(engine, "montecarlo")
     choose(scenario, wanted)
+    if rule.by_time and rule.chains:
+        scenario = scenario.model_copy(update={"run": scenario.run.model_copy(update={"chains": rule.chains})})
     if wanted == "montecarlo" and not scenario.chained:
         finished = finish(scenario, nothing_of(scenario), 0, rule.blocks, rule.failures)
         result = counted_result(scenario, finished.counts)

@@ -8,6 +8,7 @@ interruption.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from sim.engines.result import Estimate, Result, counted_result
 from sim.engines.select import choose
 from sim.engines.timing import IN_TIME
 from sim.sweeps.stopping import Stopping, inverse_interval
+from sim.sweeps.store import TIME
 from sim.sweeps.work import (
     Answered,
     Counted,
@@ -163,7 +165,7 @@ class Runner:
         self._simulated: deque[_Simulated] = deque()
         self._running: list[_Simulated] = []
         self._total = 0
-        self._deadline = time.monotonic() + stopping.max_time if stopping.max_time else None
+        self._deadline = time.time() + (stopping.max_time or math.inf)
 
     def run(self, chosen: Sequence[Choice]) -> None:
         """Run all points; finished work is taken from the store.
@@ -221,12 +223,11 @@ class Runner:
 
     def _loop(self) -> None:
         while True:
-            late = self._deadline is not None and time.monotonic() > self._deadline
-            if not late:
-                self._hand_out()
+            self._hand_out()
             if not self._waiting:
                 break
-            timeout = max(self._deadline - time.monotonic(), 0.01) if self._deadline and not late else None
+            left = self._deadline - time.time()
+            timeout = max(left, 0.01) if 0 <= left < math.inf else None
             finished, _ = wait(self._waiting, timeout=timeout, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._waiting.pop(future)(future)
@@ -235,9 +236,11 @@ class Runner:
             self._answer_late(state)
 
     def _hand_out(self) -> None:
+        if time.time() > self._deadline:
+            return
         for submit in self._tasks():
             submit()
-            if len(self._waiting) >= 2 * self.ahead:
+            if len(self._waiting) >= 2 * self.ahead or time.time() > self._deadline:
                 return
 
     def _tasks(self) -> Iterator[Callable[[], None]]:
@@ -291,12 +294,24 @@ class Runner:
         chains = f" chains={scenario.run.chains or 1}" if scenario.chained else ""
         return f"blocks={blocks} failures={self.stopping.failures}{chains}"
 
+    @staticmethod
+    def _rule_when_late(blocks: int, result: Result) -> str:
+        """What the answer of a point stands for that is one run, and that time has ended."""
+        if result.over_time is None:
+            return f"{TIME} blocks={result.blocks} failures=None"
+        return f"{TIME} blocks={blocks} failures=None chains={result.over_time.chains}"
+
     def _submit_timed(self, task: int, scenario: Scenario, engine: str, reason: str) -> None:
         blocks, failures = self.stopping.max_blocks or scenario.run.blocks, self.stopping.failures
 
         def take(future: Future[Answered]) -> None:
             answer = self._outcome(future, [task])
             if answer is None:
+                return
+            if answer.late:
+                if answer.result is not None:
+                    rule = self._rule_when_late(blocks, answer.result)
+                    self._keep_late(task, rule, answer.result, answer.seconds)
                 return
             if answer.result is None:
                 self._fail(task, answer.error)
@@ -306,7 +321,8 @@ class Runner:
             self.store.answer(task, self._rule(scenario, blocks), result, answer.seconds)
             self._done()
 
-        self._waiting[self.executor.submit(answer_whole, scenario, engine, reason, blocks, failures)] = take
+        arguments = (scenario, engine, reason, blocks, failures, self._deadline)
+        self._waiting[self.executor.submit(answer_whole, *arguments)] = take
 
     def _submit_stretch(self, state: _Simulated, first_cell: int, cells: int) -> None:
         def take(future: Future[Counted]) -> None:
@@ -363,10 +379,13 @@ class Runner:
         """Time is up: answer with what there is, without a gap."""
         state.advance()
         if state.counts.trials:
-            result = _result(state, Finished(state.counts, by_failures=False, seconds=0.0))
-            note = "stopped by --max-time: how many blocks that is depends on the machine"
-            self.store.answer(state.task, "time", replace(result, warnings=(*result.warnings, note)), 0.0)
-            self._done()
+            self._keep_late(state.task, TIME, _result(state, Finished(state.counts, by_failures=False, seconds=0.0)))
+
+    def _keep_late(self, task: int, rule: str, result: Result, seconds: float = 0.0) -> None:
+        """Keep what there was when time was up."""
+        note = "stopped by --max-time: how many blocks that is depends on the machine"
+        self.store.answer(task, rule, replace(result, warnings=(*result.warnings, note)), seconds)
+        self._done()
 
 
 def _result(state: _Simulated, finished: Finished) -> Result:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x53514F52  # "SQOR"
 SCHEMA_VERSION = 1
+TIME = "time"
+"""How the rule of an answer begins that stands for what there was when time was up."""
 _BUSY_MS = 10_000
 _MAGIC = b"SQLite format 3\x00"
 
@@ -314,7 +316,7 @@ class Store:
     ) -> None:
         """Keep the answer that both agree on, or the only one; answers under different rules are for a later run."""
         task, rule, answer = mine
-        if theirs[0] == rule and rule not in {"", "time"} and theirs[1] != answer:
+        if theirs[0] == rule and rule and not rule.startswith(TIME) and theirs[1] != answer:
             self._conflict(source, key)
         if not rule and theirs[0]:
             self._db.execute("UPDATE task SET rule = ?, answer = ?, error = '' WHERE id = ?", (*theirs, task))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from functools import lru_cache
@@ -46,11 +47,12 @@ class Finished(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An answer, or why there is none."""
+    """An answer, or why there is none; `late` tells that time was up before its last block."""
 
     result: Result | None
     error: str
     seconds: float
+    late: bool = False
 
 
 class _Held(NamedTuple):
@@ -148,20 +150,41 @@ def answer_exactly(scenarios: list[Scenario], reasons: list[str]) -> list[Answer
     return answers
 
 
-def answer_whole(scenario: Scenario, engine: str, reason: str, blocks: int, failures: int | None) -> Answered:
-    """Run a point that can't be split: message by message, up to that many failing blocks, or chains over time."""
+def answer_whole(
+    scenario: Scenario, engine: str, reason: str, blocks: int, failures: int | None, until: float = math.inf
+) -> Answered:
+    """Run a point that can't be split: message by message, up to that many failing blocks, or chains over time.
+
+    Parameters
+    ----------
+    scenario, engine, reason
+        The point, who answers it, and why that one.
+    blocks, failures
+        Its blocks, and the failing one that ends it.
+    until
+        When time is up, in seconds since the epoch: then with the blocks, or chains, that are over.
+    """
     started = time.perf_counter()
+
+    def look_at_clock(*_: object) -> None:
+        if time.time() > until:
+            raise KeyboardInterrupt  # as Ctrl-C does, it makes engines answer with what they have
+
+    late, error, result = False, "", None
     try:
         settled = scenario.model_copy(update={"run": scenario.run.model_copy(update={"blocks": blocks})})
         if engine in IN_TIME:
-            whole = (run_phases if engine == "phases" else run_events)(settled, failures=failures)
+            result = (run_phases if engine == "phases" else run_events)(settled, look_at_clock, failures=failures)
         else:
-            whole = run_chains(settled)
-        result: Result | None = replace(whole, engine_reason=reason)
-        error = ""
+            result = run_chains(settled, look_at_clock)
+    except KeyboardInterrupt as stopped:
+        late, result = time.time() > until, getattr(stopped, "result", None)
+        if not late:
+            raise
     except Exception as failure:  # noqa: BLE001 -- recorded with the point, and told
-        result, error = None, described(failure)
-    return Answered(result, error, time.perf_counter() - started)
+        error = described(failure)
+    result = replace(result, engine_reason=reason) if result else None
+    return Answered(result, error, time.perf_counter() - started, late)
 
 
 def described(failure: BaseException) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sim
-from sim.cli import execute
+from sim.cli import dry, execute
 from sim.cli import progress as progress_module
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +192,13 @@ def test_mistakes_are_told_in_one_line(
     (line,) = captured.err.splitlines()
     assert message in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("points", [0, 1, 4, 5, 8, 57])
+def test_a_dry_run_tries_points_at_both_ends_and_between(points: int) -> None:
+    tried = dry._some(range(points))
+    assert len(tried) == len(set(tried)) == min(points, 5)
+    assert not tried or (tried[0], tried[-1]) == (0, points - 1)
 
 
 def test_a_dry_run_runs_nothing(

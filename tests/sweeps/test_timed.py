@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from pathlib import Path
 
 import pytest
 
 from sim import Stopping, load_scenario, run, sweep
 from sim.cli import execute
+from sim.engines.result import Result
+from sim.sweeps.repeat import repeat_store
 from sim.sweeps.table import as_csv
 
 SCENARIO = """\
@@ -19,6 +22,13 @@ run: {blocks: 40}
 sweep:
   latency: {path: network.latency, values: [0.02, 0.08]}
   protocol: {path: consensus.protocol, values: [pbft, tendermint]}
+"""
+CHAINS = """\
+nodes: {gpu: {count: 4, executor: {kind: gpu, nondeterminism: {rate: 0.01}}}}
+recovery: {blocks: 20}
+run: {blocks: 100, chains: 1000000, engine: montecarlo}
+sweep:
+  rate: {path: nodes.gpu.executor.nondeterminism.rate, values: [0.01, 0.02, 0.03]}
 """
 
 
@@ -94,3 +104,35 @@ def test_the_table_shows_throughput_and_work_where_they_are_known(
     lines = capsys.readouterr().out.splitlines()
     assert "blocks a second" not in lines[0]
     assert [line.split()[-1] for line in lines[1:]] == ["4", "7"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("engine", ["events", "phases"])
+def test_time_ends_a_point_that_is_one_run(tmp_path: Path, engine: str, workers: int) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO.replace("blocks: 40", f"blocks: 1000000, engine: {engine}"))
+    check_late(path, tmp_path / "r.db", workers, max_time=3.0)
+
+
+def test_time_ends_a_point_that_is_many_chains(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(CHAINS)
+    result = check_late(path, tmp_path / "r.db", workers=1, max_time=1.0)
+    assert result.over_time is not None
+    assert result.over_time.chains is not None
+    assert 0 < result.over_time.chains < 1_000_000
+
+
+def check_late(path: Path, store: Path, workers: int, max_time: float) -> Result:
+    """See that a sweep of too much ends in time, and that what it kept can be had again."""
+    started = time.monotonic()
+    rows = sweep(path, store, stopping=Stopping(max_time=max_time), workers=workers)
+    assert time.monotonic() - started < 60
+    result = rows[0].result
+    assert result is not None
+    assert any("--max-time" in warning for warning in result.warnings)
+    assert result.blocks is not None
+    assert 0 < result.blocks < 1_000_000
+    assert all(row.result is None for row in rows[2 * workers :])
+    assert [repeated.difference for repeated in repeat_store(store, rows[0].scenario.scenario_id)] == [""]
+    return result
