@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sim.plotting.style import COLOURS, GREY, SMALL_PT, TEXT_PT, TITLE_PT, new_axes
@@ -10,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
     from sim.consensus.protocols.transitions import Transition
 
 _COLUMN_IN, _ROW_IN, _LINE_IN = 1.9, 1.15, 0.19
+_GAP_PT = 1.5
 _BOX = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": "#222222", "linewidth": 1.0}
 
 
@@ -40,15 +43,19 @@ def state_diagram(name: str, transitions: Sequence[Transition]) -> Axes:
     figure = axes.get_figure(root=True)
     assert figure is not None  # noqa: S101 -- `new_axes` made it
     figure.set_size_inches(_COLUMN_IN * width + 0.6, _ROW_IN * height + _LINE_IN * len(number) + 0.9)
+    box = {
+        phase: axes.text(x, -y, phase, ha="center", va="center", bbox=_BOX, zorder=1, fontsize=TEXT_PT)
+        for phase, (x, y) in place.items()
+    }
+    anywhere: Counter[str] = Counter()
     for (event, target), sources in _arrows(transitions).items():
         label, colour = str(number[event]), COLOURS[(number[event] - 1) % len(COLOURS)]
         if len(sources) > 2:
-            _from_anywhere(axes, place[target], label, colour)
+            _from_anywhere(axes, box[target], label, colour, anywhere[target])
+            anywhere[target] += 1
             continue
         for source in sources:
-            _arrow(axes, place[source], place[target], label, colour)
-    for phase, (x, y) in place.items():
-        axes.text(x, -y, phase, ha="center", va="center", bbox=_BOX, zorder=3, fontsize=TEXT_PT)
+            _arrow(axes, box[source], box[target], label, colour)
     axes.set_xlim(-0.6, width - 0.4)
     axes.set_ylim(0.55 - height, 0.6)
     axes.set_axis_off()
@@ -91,24 +98,31 @@ def _places(transitions: Sequence[Transition]) -> dict[str, tuple[int, int]]:
     return place
 
 
-def _from_anywhere(axes: Axes, end: tuple[int, int], label: str, colour: str) -> None:
-    x, y = end[0], -end[1]
-    offset = 0.12 * (int(label) % 3 - 1)
-    style = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 11}
-    axes.annotate("", (x + offset, y), (x + offset, y + 0.42), arrowprops=style, zorder=1)
-    axes.text(x + offset, y + 0.46, label, ha="center", va="bottom", fontsize=SMALL_PT, color=colour)
+def _from_anywhere(axes: Axes, box: Text, label: str, colour: str, others: int) -> None:
+    """An arrow from the upper left; further to the left, the more others there are."""
+    x, y = box.get_position()
+    begin = (x - 0.38 - 0.12 * others, y + 0.42)
+    style = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": _GAP_PT, "patchB": box.get_bbox_patch()}
+    axes.annotate("", (x, y), begin, arrowprops=style, zorder=2)
+    axes.text(*begin, label, ha="center", va="bottom", fontsize=SMALL_PT, color=colour)
 
 
-def _arrow(axes: Axes, start: tuple[int, int], end: tuple[int, int], label: str, colour: str) -> None:
-    bend = 0.22
-    style = {"arrowstyle": "-|>", "color": colour, "connectionstyle": f"arc3,rad={bend}", "shrinkA": 24, "shrinkB": 24}
-    if start == end:
-        axes.text(
-            start[0] + 0.3, -start[1] + 0.2, f"{label} \N{CLOCKWISE OPEN CIRCLE ARROW}", fontsize=SMALL_PT, color=GREY
-        )
+def _arrow(axes: Axes, begin: Text, end: Text, label: str, colour: str) -> None:
+    (x, y), (to_x, to_y) = begin.get_position(), end.get_position()
+    if begin is end:
+        axes.text(x + 0.3, y + 0.2, f"{label} \N{CLOCKWISE OPEN CIRCLE ARROW}", fontsize=SMALL_PT, color=GREY)
         return
-    axes.annotate("", (end[0], -end[1]), (start[0], -start[1]), arrowprops=style, zorder=1)
-    dx, dy = end[0] - start[0], start[1] - end[1]
-    x, y = (start[0] + end[0]) / 2 + bend * dy / 2, -(start[1] + end[1]) / 2 - bend * dx / 2
+    bend = 0.22
+    style = {
+        "arrowstyle": "-|>",
+        "color": colour,
+        "connectionstyle": f"arc3,rad={bend}",
+        "shrinkA": _GAP_PT,
+        "shrinkB": _GAP_PT,
+        "patchA": begin.get_bbox_patch(),
+        "patchB": end.get_bbox_patch(),
+    }
+    axes.annotate("", (to_x, to_y), (x, y), arrowprops=style, zorder=2)
+    middle = (x + to_x) / 2 + bend * (to_y - y) / 2, (y + to_y) / 2 - bend * (to_x - x) / 2
     halo = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "none"}
-    axes.text(x, y, label, ha="center", va="center", fontsize=SMALL_PT, color=colour, zorder=2, bbox=halo)
+    axes.text(*middle, label, ha="center", va="center", fontsize=SMALL_PT, color=colour, zorder=3, bbox=halo)
