@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.base.errors import EngineError
-from sim.engines.events import engine as events
 from sim.engines.phases.stretch import run_stretch
+from sim.engines.phases.takenup import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,10 +106,7 @@ class Run:
         return left
 
     def _stretch(self, state: State, end: int) -> tuple[Stretch, State | None]:
-        refused = events.memory_refusal(self._chain.scenario)
-        if refused:
-            message = f"block {state.height:,} fails, or may time out, and must run message by message: {refused}"
-            raise EngineError(message)
+        check_memory(self._chain.scenario, state.height)
         failing = self._measures.failures + (self._part.failing if self._part else 0)
         wanted = None if self._failures is None else self._failures - failing
         return run_stretch(self._chain, state, end - state.height, wanted, self._measures)
