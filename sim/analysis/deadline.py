@@ -213,13 +213,15 @@ def misses(
     Raises
     ------
     EngineError
-        The phases engine cannot answer it, or timers may run out before the deadline.
+        The phases engine cannot answer it, nodes crash, or timers may run out before the deadline.
     ScenarioError
         The deadline is not below every timeout.
     """
     refused = refusal(scenario)
     if refused:
         raise EngineError(f"deadlines need the phases engine: {refused}")
+    if scenario.faults.crashes:
+        raise EngineError("where deadlines are counted, nodes do not crash at given times (faults.crashes)")
     shortest = _shortest_timeout(scenario)
     if not 0 < deadline_s < shortest:
         message = f"must be above 0 and below the shortest timeout ({shortest:g} s)"

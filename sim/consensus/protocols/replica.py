@@ -122,6 +122,11 @@ class Replica(Machine):
         """Be through with all heights up to one, by what others know; to begin a chain in the middle."""
         self.height, self.done = height, True
 
+    @property
+    def proves(self) -> int:
+        """The last height of which it can prove to others what was decided; 0 if there is none."""
+        return self._closed.decided.height if self._closed is not None else 0
+
     def receive(self, message: Message) -> Sequence[Effect]:
         """Take a message, of any height."""
         height = message.height

@@ -130,6 +130,16 @@ class Ledger:
         self._crowd = Counter({height: len(self.live)})
         self.first = height
 
+    def height_of(self, node: int) -> int:
+        """The first height that an honest node has not closed."""
+        return self._at[node]
+
+    def put_at(self, node: int, height: int) -> None:
+        """Let an honest node stand at a height of its own."""
+        self._crowd[self._at[node]] -= 1
+        self._crowd[height] += 1
+        self._at[node] = height
+
     def entered(self, node: int, block: Block, now: float) -> None:
         """A node begins a height."""
         block.begun.add(node)

@@ -26,7 +26,7 @@ from sim.consensus.protocols.effects import (
 from sim.network.keyed import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from simpy import Event
     from simpy.resources.resource import Request
@@ -87,6 +87,16 @@ class Node:
     def executes(self, height: int) -> bool:
         """Whether it still executes a height's block."""
         return height in self._executing
+
+    @property
+    def executing(self) -> frozenset[int]:
+        """Heights whose blocks it executes, or did when it crashed."""
+        return frozenset(self._executing)
+
+    def become(self, machine: Machine, executing: Iterable[int]) -> None:
+        """Be what a node was just before it crashed."""
+        self.machine, self._executing = machine, set(executing)
+        self.world.working += len(self._executing)
 
     def device(self) -> Request:
         """Ask for one of its devices."""
@@ -202,13 +212,13 @@ class Node:
     def _work(self, height: int, epoch: int) -> Generator[Event]:
         clock = self.world.clock
         requests = range(self.world.scenario.workload.requests_per_block)
-        yield clock.all_of([clock.process(self._request(height, request)) for request in requests])
+        yield clock.all_of([clock.process(self._request(height, request, epoch)) for request in requests])
         if epoch == self._epoch:  # otherwise it was lost in a crash
             self._executing.discard(height)
             self._executed(height)
             self.world.rested(height)
 
-    def _request(self, height: int, request: int) -> Generator[Event]:
+    def _request(self, height: int, request: int, epoch: int) -> Generator[Event]:
         assert self._law is not None  # noqa: S101 -- there is work only with a law
         seconds = self._law.constant
         if seconds is None:
@@ -217,7 +227,8 @@ class Node:
         with self.device() as device:
             yield device
             yield self.world.clock.timeout(seconds * self._slowed)
-            self.worked_until = self.world.clock.now
+            if epoch == self._epoch:
+                self.worked_until = self.world.clock.now
 
     def _executed(self, height: int) -> None:
         results = self._results(height) if height <= self.world.blocks else (0,)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sim.base.members import numbers
 from sim.consensus.protocols import PROTOCOLS
 from sim.consensus.protocols.messages import ResultVote
 from sim.consensus.protocols.pbft import Checkpoint
@@ -109,20 +110,26 @@ class Chain:
         self._quorum_of, self._enough = Quorum(self.power, self.quorum), Quorum(self.power, enough)
         self._more = Quorum(self.power, faults + 1)
         self._quiet, self.pause = QUIET[consensus.protocol], pause(consensus.protocol, self.timeouts)
-        crashes = scenario.faults.crashes or ()
-        self._turns = np.array(sorted({t for crash in crashes for t in (crash.at, crash.until) if t is not None}))
-        self._away = [(crash.at, crash.until) for crash in crashes if crash.until is not None]
+        crashes = [
+            crash
+            for crash in scenario.faults.crashes or ()
+            if self._honest[numbers(crash.nodes, scenario.numbering)].any()
+        ]
+        self._crashes = np.array(sorted(crash.at for crash in crashes))
+        self._returns = np.array(sorted(crash.until for crash in crashes if crash.until is not None))
 
     def start(self) -> State:
         """Where it stands before its first block."""
         begun = np.where(self._honest, 0.0, math.inf)
-        return State(1, begun, np.zeros(self.n), self._executions.idle.copy(), np.full(self.n, -math.inf))
+        owed, proves = np.full(self.n, -math.inf), np.zeros(self.n, np.int64)
+        return State(1, begun, np.zeros(self.n), self._executions.idle.copy(), owed, proves)
 
     def step(self, before: State) -> Step | None:
         """Work out a block; None where a timer would run out, the block would fail, or nodes come and go."""
         height, voters = before.height, self.voters(before)
         if voters is None:
             return None
+        self.wire.landed = before.first if (self._returns >= before.first).any() else None
         free, devices = before.free.copy(), before.devices.copy()
         times = self._times(before, voters, free, devices)
         checkpoints = bool(self._interval) and height % self._interval == 0
@@ -130,7 +137,9 @@ class Chain:
             return None
         begun = times.closed + self.pause
         owes = np.isfinite(times.prepared) & (times.prepared > times.decided)
-        after = State(height + 1, begun, free, devices, np.where(owes, times.prepared, -math.inf))
+        owed = np.where(owes, times.prepared, -math.inf)
+        proves = np.where(voters.up, height, before.proves)
+        after = before._replace(height=height + 1, begun=begun, free=free, devices=devices, owed=owed, proves=proves)
         if self._turning(before, after, times) or self._overtaken(times, begun) or self._out_of_order(times, height):
             return None
         known = float(self._enough.reached(times.closed.copy()))
@@ -155,8 +164,7 @@ class Chain:
         free, devices = before.free.copy(), before.devices.copy()
         times = self._times(before, voters, free, devices)
         known = float(self._enough.reached(times.closed.copy()))
-        nothing = np.full(self.n, -math.inf)
-        after = State(before.height + 1, times.closed + self.pause, free, devices, nothing)
+        after = before._replace(height=before.height + 1, begun=times.closed + self.pause, free=free, devices=devices)
         return known - float(before.begun[voters.leader]), after
 
     def _times(self, before: State, voters: Voters, free: Floats, devices: Floats) -> Times:
@@ -254,21 +262,25 @@ class Chain:
         """Whether a node could hear of the next height for so long that it asks what it has missed."""
         soonest = self.soonest(begun)
         latest = float(times.closed[np.isfinite(times.closed)].max())
-        return latest >= soonest + self.timeouts.result / GRACE_PART
+        return latest >= self.too_late(soonest)
+
+    def too_late(self, soonest: float) -> float:
+        """When nodes ask what they have missed that have not closed a height, where more than f have begun the next."""
+        return soonest + self.timeouts.result / GRACE_PART
 
     def _turning(self, before: State, after: State, times: Times) -> bool:
-        """Whether nodes come and go while a block is worked on."""
-        if not len(self._turns):
+        """Whether nodes come and go while a block is worked on, or come back while its messages are on their way."""
+        if not len(self._crashes):
             return False
         last = max(after.last, float(after.devices[np.isfinite(after.devices)].max()))
         last = max(last, *(float(moment[np.isfinite(moment)].max()) for moment in (times.prepared, times.ready)))
-        return self.turning(before.first, last)
+        return self.turning(before.first, last, self.wire.landed)
 
-    def turning(self, first: float, last: float) -> bool:
-        """Whether nodes crash, come back or are away for a time between two moments."""
-        if any(start <= last and end >= first for start, end in self._away):
-            return True
-        return bool(((self._turns >= first) & (self._turns <= last)).any())
+    def turning(self, first: float, last: float, landed: float | None = None) -> bool:
+        """Whether nodes crash or come back between two moments; `landed`, the last moment for coming back, if later."""
+        crashes, returns = self._crashes, self._returns
+        back = last if landed is None else max(last, landed)
+        return bool(((crashes >= first) & (crashes <= last)).any() or ((returns >= first) & (returns <= back)).any())
 
     def _out_of_order(self, times: Times, height: int) -> bool:
         """Whether an uplink would send the messages of a node in another order than that of the phases."""
@@ -290,7 +302,8 @@ class Chain:
         up, backs = int(voters.up.sum()), int(voters.backs.sum())
         first = backs - course.proposal_votes
         if course.nil and backs < up:
-            first += int((times.ready <= times.decided)[voters.up & ~voters.backs].sum())
+            in_time = (times.ready <= times.decided) & (times.accepted <= times.final)
+            first += int(in_time[voters.up & ~voters.backs].sum())
         senders: list[tuple[type[Message], int]] = [(course.proposal, 1), (course.ballots[0], first)]
         senders += [(ballot, backs) for ballot in course.ballots[1:]]
         senders += [(ResultVote, 0 if self.proposes else up), (Checkpoint, up if checkpoints else 0)]

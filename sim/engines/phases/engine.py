@@ -34,8 +34,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         yield f"it does not know the phases of {protocol} (it has {', '.join(QUIET)})"
     if scenario.chained:
         yield "its blocks do not depend on those before (no recovery, on_failure or run.chains)"
-    if faults.crashes:
-        yield "its nodes do not crash at given times (faults.crashes)"
+    if faults.crashes and protocol not in QUIET:
+        yield f"nodes of {protocol} do not crash at given times (faults.crashes)"
     if scenario.election.byzantine and faults.behaviour != "silent":
         yield f"its Byzantine nodes are silent (faults.behaviour is {faults.behaviour})"
     network = scenario.network or Network()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,7 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sim.engines.phases.asleep import Asleep
+
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
 
 
 class State(NamedTuple):
@@ -27,6 +32,12 @@ class State(NamedTuple):
         When each device of each node is free, shape (n, devices); infinite where a node has fewer.
     owed
         When each node casts a ballot that it owes to the block before, shape (n,); minus infinity if it owes none.
+    proves
+        The last height of which each node can prove to others what was decided, shape (n,).
+    asleep
+        Nodes that are down for a while.
+    failed
+        Heights that failed for everybody, of those that such a node will come to.
     """
 
     height: int
@@ -34,6 +45,18 @@ class State(NamedTuple):
     free: Floats
     devices: Floats
     owed: Floats
+    proves: Integers
+    asleep: Mapping[int, Asleep] = MappingProxyType({})
+    failed: frozenset[int] = frozenset()
+
+    @property
+    def oldest(self) -> int:
+        """The height with which blocks must begin that are run by messages, for nodes that come back to be answered."""
+        if not self.asleep:
+            return self.height - 1
+        lowest = min(node.height for node in self.asleep.values())
+        useful = np.isfinite(self.begun) & (self.proves >= lowest)
+        return int(self.proves.min(where=useful, initial=self.height - 1))
 
     @property
     def first(self) -> float:

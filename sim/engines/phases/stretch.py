@@ -18,7 +18,7 @@ from sim.consensus.protocols.messages import ResultVote
 from sim.consensus.protocols.pbft import Checkpoint
 from sim.consensus.protocols.replica import Replica
 from sim.engines.events.measures import Measures
-from sim.engines.phases.chain import GRACE_PART
+from sim.engines.phases.asleep import Asleep
 from sim.engines.phases.state import State
 from sim.engines.phases.takenup import TakenUp
 
@@ -61,17 +61,25 @@ class Stretch(TakenUp):
         self._reached: dict[int, float] = {}
         self._last: dict[int, float] = {}
         self._out: set[int] = set()
+        self._down: dict[int, float] = {}
+        self._torn = False
+        self._devices = state.devices.copy()
         self._spoke, self._asked = np.full(chain.n, -math.inf), np.full(chain.n, -math.inf)
         self._usual = (chain.course.proposal, *chain.course.ballots, ResultVote, Checkpoint)
         self.late = False
-        """Whether a node that had not begun heard so much of the others that it asked what it had missed."""
+        """Whether it began too late: a node would have had to know more of the blocks before."""
         super().__init__(chain.scenario, failures=failures, measures=measures)
 
     def _plan(self) -> None:
         """Put on the calendar what is still to come, and let every node begin when it does (see `World`)."""
         height, now = self._state.height, self.starts
         self.ledger.start_at(height - 1)
+        self.ledger.failed = set(self._state.failed)
         self.links.free = self._state.free.tolist()
+        for number, asleep in self._state.asleep.items():
+            self.nodes[number].become(asleep.copy().machine, asleep.executing)
+            self.ledger.put_at(number, asleep.height)
+            self._out.add(number)
         for crash in self.scenario.faults.crashes or ():
             for number in numbers(crash.nodes, self.scenario.numbering):
                 if crash.until is None or crash.until >= now:
@@ -81,22 +89,38 @@ class Stretch(TakenUp):
         self.clock.call_at(now, lambda _: self._check_able())
         for number, begun in enumerate(self._state.begun.tolist()):
             node = self.nodes[number]
-            if node.speaks and isinstance(node.machine, Replica):
+            if node.speaks and isinstance(node.machine, Replica) and number not in self._state.asleep:
                 node.machine.stand_at(height - 1)
                 self._occupy(node, self._state.devices[number].tolist())
                 if math.isfinite(begun):
                     self.clock.call_at(begun, self._later(self._set_out, node, height))
 
     def _crash(self, number: int, forever: bool, why: str = "crash") -> None:  # noqa: FBT001 -- as in `World`
-        waits = self.clock.now < self._state.begun[number] < math.inf and self.first > 1
+        node, now = self.nodes[number], self.clock.now
+        waits = now < self._state.begun[number] < math.inf and self.first > 1
         self.late = self.late or (waits and not forever)  # its machine knows nothing of the block before
+        if node.up and node.speaks:
+            self._down[number] = now
+            self._torn = self._torn or (number in self._reached and bool(node.executing))
+            owned = np.isfinite(self._devices[number])
+            self._devices[number, owned] = np.minimum(self._devices[number, owned], now)
         super()._crash(number, forever, why)
+        self._rest()
+
+    def _recover(self, number: int, why: str = "recover") -> None:
+        if self._crashes[number] == 1:
+            self._down.pop(number, None)
+        super()._recover(number, why)
 
     def closed(self, node: Node, height: int) -> None:
         """A node has closed all heights below one (see `World`); not before it began, by what others have proved."""
         if node.number in self._out:
             super().closed(node, height)
             return
+        self._begin_earlier()
+
+    def _begin_earlier(self) -> None:
+        """Stop: a node would have had to know more of the blocks before."""
         self.late = True
         if not self._stop.triggered:
             self._stop.succeed()
@@ -117,6 +141,10 @@ class Stretch(TakenUp):
             super().begin(node, height)
         elif node.up and node.number not in self._reached:
             self._reached[node.number] = self.clock.now
+            ahead = sum(self.power[number] for number in self._reached) - self.scenario.faults_tolerated
+            if 0 < ahead <= self.power[node.number]:
+                too_late = self._chain.too_late(self.clock.now) + self._chain.pause + _SLACK_S
+                self.clock.call_at(too_late, self._later(self._give_up))
             self._rest()
 
     def landed(self, message: Message) -> None:
@@ -133,8 +161,8 @@ class Stretch(TakenUp):
         """Stop once all nodes wait before the next block, and nothing is under way."""
         if self.flying or self.working or self._stop.triggered or self._until > self.blocks:
             return
-        coming = {node.number for node in self.nodes if node.speaks} - self._gone
-        if coming <= self._reached.keys():
+        coming = {node.number for node in self.nodes if node.speaks and node.up}
+        if coming and coming <= self._reached.keys():
             self._stop.succeed()
 
     def broadcast(self, sender: int, message: Message, copy: int) -> None:
@@ -148,7 +176,7 @@ class Stretch(TakenUp):
         super().send(sender, receivers, message, copy)
 
     def _note_spoken(self, sender: int, message: Message) -> None:
-        self.late = self.late or message.height < self.first
+        self.late = self.late or (message.height < self.first and sender not in self._state.asleep)
         if self._chain.wire.bandwidth is not None or isinstance(message, self._chain.course.ballots):
             self._spoke[sender] = self.clock.now
 
@@ -156,6 +184,25 @@ class Stretch(TakenUp):
         super()._fly(message, flight, size)
         if not isinstance(message, self._usual):  # it may be answered, even by those who have gone on
             self._asked[flight.receivers] = np.maximum(self._asked[flight.receivers], flight.times)
+        if message.height < self.first and any(self._forgets(number, message.height) for number in flight.receivers):
+            self._begin_earlier()
+
+    def _forgets(self, number: int, height: int) -> bool:
+        """Whether a node could have proved what was decided at a height, but has begun here without the proof."""
+        node = self.nodes[number]
+        return node.up and self._state.proves[number] >= height > self._proved(node)
+
+    @staticmethod
+    def _proved(node: Node) -> int:
+        return node.machine.proves if isinstance(node.machine, Replica) else 0
+
+    def _give_up(self) -> None:
+        """Stop once those who have gone on would have made others ask who are still behind."""
+        if self._stop.triggered or self._until > self.blocks:
+            return
+        if any(node.speaks and node.up and node.number not in self._reached for node in self.nodes):
+            self._torn = True
+            self._stop.succeed()
 
     # What comes after.
 
@@ -172,13 +219,18 @@ class Stretch(TakenUp):
     def left(self) -> State | None:
         """Where the chain stands now; None if the nodes would not have waited as they did."""
         chain, begun = self._chain, np.full(self._chain.n, math.inf)
-        for number, moment in self._reached.items():
-            begun[number] = moment if number not in self._gone else math.inf
-        after = State(self._until, begun, np.array(self.links.free), self._devices(), np.full(chain.n, -math.inf))
+        begun[list(self._reached)] = list(self._reached.values())
+        free, asleep = np.array(self.links.free), self._asleep()
+        failed = frozenset(
+            height for height in self.ledger.failed if any(height >= node.height for node in asleep.values())
+        )
+        owed = np.full(chain.n, -math.inf)
+        proves = np.maximum(self._state.proves, [self._proved(node) for node in self.nodes])
+        after = State(self._until, begun, free, self._busy_until(), owed, proves, asleep, failed)
         pending = bool((np.maximum(self._spoke, self._asked) > begun).any())
-        if pending or self._asks(after) or self._unclear(after) or chain.turning(after.first, after.last):
-            return None
-        return after
+        missing = any(since > after.first for number, since in self._down.items() if number not in self._reached)
+        disturbed = pending or missing or self._torn or chain.turning(after.first, after.last)
+        return None if disturbed or self._asks(after) or self._unclear(after) else after
 
     def _asks(self, after: State) -> bool:
         """Whether nodes that went on would have made one that was still behind ask what it has missed."""
@@ -186,7 +238,7 @@ class Stretch(TakenUp):
         closed = after.last - chain.pause + _SLACK_S
         last = max(self._last.get(number, math.inf) for number in np.flatnonzero(np.isfinite(after.begun)).tolist())
         ahead = chain.soonest(after.begun)
-        return last >= ahead or closed >= ahead + chain.timeouts.result / GRACE_PART
+        return last >= ahead or closed >= chain.too_late(ahead)
 
     @staticmethod
     def _unclear(after: State) -> bool:
@@ -194,8 +246,16 @@ class Stretch(TakenUp):
         devices = np.where(np.isfinite(after.devices), after.devices, -math.inf)
         return devices.shape[1] > 1 and bool((devices.max(axis=1) > after.begun).any())
 
-    def _devices(self) -> Floats:
-        devices = self._state.devices.copy()
+    def _asleep(self) -> dict[int, Asleep]:
+        away = self._down.keys() - self._reached.keys() - self._gone
+        return {
+            number: Asleep(node.machine, node.executing, self.ledger.height_of(number))
+            for number, node in enumerate(self.nodes)
+            if number in away
+        }
+
+    def _busy_until(self) -> Floats:
+        devices = self._devices.copy()
         for number, node in enumerate(self.nodes):
             owned = np.isfinite(devices[number])
             devices[number, owned] = np.maximum(devices[number, owned], node.worked_until)

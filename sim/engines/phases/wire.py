@@ -37,6 +37,11 @@ class Wire:
         Every kind of message, in the order that numbers them.
     uniforms
         Makes the source of the delays, from its key.
+
+    Attributes
+    ----------
+    landed : float or None
+        The latest arrival of all messages since the caller has set it; None: nobody asks.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Wire:
         self._phase = {kind: number for number, kind in enumerate(kinds)}
         self._buffer = np.empty((self.n, self.n))
         self._own = np.arange(self.n)
+        self.landed: float | None = None
         bandwidth = self.network.bandwidth
         self.bandwidth = bandwidth
         self._place = (self._own[:, np.newaxis] - self._own) % self.n if bandwidth is not None else None
@@ -80,6 +86,7 @@ class Wire:
             free[sender] = start + each * (self.n - 1)
         arrivals: Floats = delays + leave
         arrivals[sender] = sent
+        self._land(arrivals)
         return arrivals
 
     def from_all(self, kind: type[Message], height: int, sent: Floats, free: Floats) -> Floats:
@@ -113,7 +120,12 @@ class Wire:
             delays = self._links.delays(Address(height, 0, self._phase[kind]))
             np.add(delays.T, leave, out=arrivals)
         arrivals[self._own, self._own] = sent
+        self._land(arrivals)
         return arrivals
+
+    def _land(self, arrivals: Floats) -> None:
+        if self.landed is not None:
+            self.landed = max(self.landed, float(arrivals.max(where=np.isfinite(arrivals), initial=-math.inf)))
 
 
 class Quorum:

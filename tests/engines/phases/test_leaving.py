@@ -110,7 +110,6 @@ def test_a_block_that_does_not_fit_in_memory_message_by_message_is_told(monkeypa
         ({"consensus": {"protocol": "hotstuff"}}, "does not know the phases of hotstuff (it has pbft, tendermint)"),
         ({"consensus": {"protocol": "icc"}}, "does not know the phases of icc"),
         ({"network": {"loss": 0.1}}, "ordinary time"),
-        ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1.0}]}}, "do not crash at given times"),
         ({"network": {"topology": {"kind": "ring"}}}, "direct way"),
         ({"recovery": {"law": "geometric", "mean_blocks": 3}}, "do not depend on those before"),
     ],
