@@ -63,6 +63,14 @@ class Wire:
         """Bytes of a message that carries one signature."""
         return self.network.vote_bytes + (self.network.block_bytes if kind.block else 0)
 
+    def delays(self, kind: type[Message], height: int) -> Floats:
+        """How long the messages of all nodes take, shape (n, n) by sender and receiver; no time to oneself."""
+        if self._links.constant is None:
+            return self._links.delays(Address(height, 0, self._phase[kind]))
+        delays = np.full((self.n, self.n), self._links.constant)
+        delays[self._own, self._own] = 0
+        return delays
+
     def from_one(self, kind: type[Message], height: int, sender: int, sent: float, free: Floats) -> Floats:
         """When a message of one node arrives at each other, and at once at itself; its uplink is busy until then.
 
