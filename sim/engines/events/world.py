@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 ENGINE = "events"
 CHECKPOINT_INTERVAL = 100
-_FLUSHING = 16  # heights after the last block that are begun at once
-_IDLE_S = 1.0  # pause before each of those that come after, for whoever may hold the last blocks open
+FLUSHING = 16  # heights after the last block that are begun at once
+IDLE_S = 1.0  # pause before each of those that come after, for whoever may hold the last blocks open
 _RETOLD_MAX = 256  # heights of which is kept who was away; answers to them may be asked for later
 
 
@@ -229,8 +229,8 @@ class World:
 
     def begin(self, node: Node, height: int) -> None:
         """A node begins a height, if there is anything to do; long after the last block it does so at leisure."""
-        if height > self.blocks + _FLUSHING:
-            self.clock.call_at(self.clock.now + _IDLE_S, self._later(self._start, node, height))
+        if height > self.blocks + FLUSHING:
+            self.clock.call_at(self.clock.now + IDLE_S, self._later(self._start, node, height))
         else:
             self._start(node, height)
 
