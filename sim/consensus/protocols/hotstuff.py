@@ -53,7 +53,7 @@ from sim.consensus.protocols.hotstuff_messages import (
 )
 from sim.consensus.protocols.hotstuff_patience import Patience
 from sim.consensus.protocols.hotstuff_results import Collecting
-from sim.consensus.protocols.messages import Certificate, Fetch, Message, Value
+from sim.consensus.protocols.messages import Certificate, Fetch, Message, ResultVote, Value
 from sim.consensus.protocols.pipelined import DEPTH, WINDOW, Pending
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
@@ -83,6 +83,7 @@ class HotStuff(Collecting):
     carries_over, collected = False, True
     proposals = (Proposal,)
     ballots = (Vote,)
+    usual = (Proposal, Vote, ResultVote, Certification)
 
     @classmethod
     def support(cls, height: int, round_: int, node: int, value: Value) -> tuple[Message, ...]:
@@ -124,6 +125,20 @@ class HotStuff(Collecting):
             NewView: self._on_new_view,
             Announce: self._on_announce,
         }
+
+    # Beginning in the middle.
+
+    def _stand_on(self, pending: Pending, value: Value, copies: object) -> None:  # noqa: ARG002
+        self.view = self.voted = (pending.height, 0)
+        self.chain.stand_on(Qc(*self.view, value, tuple(range(len(self.power)))))
+
+    @property
+    def carries_nothing(self) -> bool:
+        """Whether nothing is left from what went wrong (see `Pipelined`)."""
+        height = self.height
+        in_turn = self.view == (height + 1, 0) and self.chain.high.view == (height, 0) and not self._telling
+        told = any(told[0] >= height for told in self._told)
+        return super().carries_nothing and in_turn and self._patience.calm and self._gaps.none and not told
 
     # Views.
 

@@ -35,6 +35,12 @@ class Chain:
         self._held: set[View] = set()
         """Blocks that are to be committed, with all before them."""
 
+    def stand_on(self, certificate: Qc) -> None:
+        """Begin with a block as the genesis is begun with."""
+        self.known = {certificate.view: certificate}
+        self.high, self.lock = certificate, certificate.view
+        self._committed = {certificate.view}
+
     def add(self, certificate: Qc) -> list[Qc]:
         """Take a certificate.
 

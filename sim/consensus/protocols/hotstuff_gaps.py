@@ -29,6 +29,11 @@ class Gaps:
         self._carriers: dict[View, int] = {}
         self._attempts: dict[View, int] = {}
 
+    @property
+    def none(self) -> bool:
+        """Whether no certificate is missing."""
+        return not self._carriers
+
     def miss(self, view: View, carrier: int) -> list[Effect]:
         """Note that a certificate is missing below one that somebody has brought; wait a while for it."""
         if view in self._carriers:

@@ -28,6 +28,11 @@ class Patience:
         return self._seconds * max(doubled, 1 + self._fruitless // _GROW_AFTER)
 
     @property
+    def calm(self) -> bool:
+        """Whether it waits no longer than for the first view, and would not after the next commit."""
+        return not self._failures and self._fruitless < _GROW_AFTER
+
+    @property
     def calls(self) -> bool:
         """Whether new-views go to all."""
         return self._failures >= _CALL_AFTER

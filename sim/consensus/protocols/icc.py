@@ -43,7 +43,7 @@ from sim.consensus.protocols.icc_messages import (
     Parent,
     Proposal,
 )
-from sim.consensus.protocols.messages import Certificate, Message, Value
+from sim.consensus.protocols.messages import Certificate, Message, ResultVote, Value
 from sim.consensus.protocols.pipelined import Pending
 from sim.consensus.protocols.setting import Setting
 from sim.consensus.protocols.transitions import RESULT_TRANSITIONS, Transition
@@ -74,6 +74,7 @@ class Icc(IccChain):
     timeouts = ("rank", "notary")
     proposals = (Proposal,)
     ballots = (NotarizationShare, FinalizationShare)
+    usual = (BeaconShare, Proposal, NotarizationShare, Notarization, FinalizationShare, ResultVote)
     carries_over = False
 
     @classmethod
@@ -108,6 +109,10 @@ class Icc(IccChain):
             Notarization: self._on_notarization,
             Echo: self._on_echo,
         }
+
+    def routine(self, timer: Timer) -> bool:
+        """Whether a timer is that of rank 0's notary delay (see `Pipelined`)."""
+        return timer.kind == "rank" and self._at(timer.height).turn == 0
 
     # The beacon.
 

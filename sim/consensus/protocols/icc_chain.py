@@ -40,9 +40,38 @@ class IccChain(Pipelined):
         self._seen_at: dict[int, int] = {}
         self._repeats = self._copies = self._caught_up = 0
         self._answered: dict[int, int] = {}
+        self._awaited = 0
+        """The height that the timer for finality was last set for."""
         self._latest: IccHeight | None = None
         """The last one that is closed with a decision, which proves all before."""
         self._on |= {FinalizationShare: self._on_finalization_share, Decision: self._on_decision}
+
+    # Beginning in the middle.
+
+    def _stand_on(self, pending: Pending, value: Value, copies: object) -> None:
+        at = self._at(pending.height)
+        at.started = at.beaconed = True
+        at.finished = value
+        self._tips = {at.height: Certificate(0, value, tuple(range(len(self.power))))}
+        if isinstance(copies, tuple):
+            self._copies, answered = copies
+            self._answered = dict(answered)
+
+    @property
+    def copies(self) -> object:
+        """How often it has asked, and answered whom (see `Pipelined`)."""
+        return (self._copies, dict(self._answered)) if self._copies or self._answered else None
+
+    @property
+    def carries_nothing(self) -> bool:
+        """Whether nothing is left from what went wrong (see `Pipelined`)."""
+        height, at = self.height, self._newest
+        follows = height in self._tips and self._tips[height].round == 0
+        return super().carries_nothing and follows and at.finished == self._tips[height].value and not at.left
+
+    def looks_below(self, height: int) -> bool:
+        """Whether its timer for finality is about a height below (see `Pipelined`)."""
+        return self._awaited < height
 
     @abstractmethod
     def _consider(self) -> None:
@@ -133,7 +162,11 @@ class IccChain(Pipelined):
         """Have a timer for the oldest height that is notarized, but not final."""
         at = self._unsettled()
         if at is not None:
-            self._set_timer(at, "final", self.setting.timeouts.result)
+            self._set_final_timer(at, self.setting.timeouts.result)
+
+    def _set_final_timer(self, at: IccHeight, seconds: float) -> None:
+        self._awaited = at.height
+        self._set_timer(at, "final", seconds)
 
     def _unsettled(self) -> IccHeight | None:
         heights = map(self._at, range(self.open, self.height + 1))
@@ -142,7 +175,7 @@ class IccChain(Pipelined):
     def _ask_for_finality(self, at: IccHeight) -> None:
         if at is self._unsettled():
             self._fetch(at)
-            self._set_timer(at, "final", self._patience())
+            self._set_final_timer(at, self._patience())
         else:
             self._await_finality()
 

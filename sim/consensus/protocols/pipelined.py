@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sim.consensus.protocols.effects import (
     Advance,
@@ -96,11 +96,15 @@ class Pipelined(Machine):
     """
 
     pipelined = True
+    usual: ClassVar[tuple[type[Message], ...]]
+    """Messages that are sent, once and in round 0, where nothing goes wrong."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.open = 1
         """The lowest height that it has not closed."""
+        self.held = 0
+        """How often flow control has kept it from going on."""
         self._pending: dict[int, Pending] = {}
         self._last = 0
         """The latest height that is known to be decided."""
@@ -169,7 +173,52 @@ class Pipelined(Machine):
         self._go_on()
         return self._flush()
 
+    # Beginning in the middle.
+
+    def stand_at(self, height: int, copies: object = None) -> None:
+        """Have decided all heights up to one in round 0, and closed those below it; to begin a chain in the middle.
+
+        Parameters
+        ----------
+        height
+            Which.
+        copies
+            What `copies` was then.
+        """
+        self.height = self._last = self._asked = self._wanted = self.open = height
+        pending, block = self._at(height), Value(0, 0, 0, None)  # by this name, all replicas call the block the same
+        pending.decided = Decide(height, 0, block)
+        self._stand_on(pending, block, copies)
+
+    def close_below(self, height: int) -> Sequence[Effect]:
+        """Close the height at which it has begun (see `stand_at`)."""
+        self._at(height).done = True
+        self._settle()
+        return self._flush()
+
+    @property
+    def copies(self) -> object:
+        """How many copies of what it has sent before it has numbered, for those that come; None: that is not kept."""
+        return None
+
+    @property
+    def carries_nothing(self) -> bool:
+        """Whether it comes to the next height, which it is about to enter, as if nothing had ever gone wrong."""
+        return self._wanted == self.height + 1
+
+    def looks_below(self, height: int) -> bool:  # noqa: ARG002
+        """Whether one of its timers is about something below a height, and may still have an effect."""
+        return False
+
+    def routine(self, timer: Timer) -> bool:  # noqa: ARG002
+        """Whether a timer that has just had an effect has one where nothing goes wrong, too."""
+        return False
+
     # What a protocol fills in.
+
+    @abstractmethod
+    def _stand_on(self, pending: Pending, value: Value, copies: object) -> None:
+        """Have a block as the last one below (see `stand_at`)."""
 
     @abstractmethod
     def _begin(self, pending: Pending) -> None:
@@ -230,7 +279,10 @@ class Pipelined(Machine):
 
     def _go_on(self) -> None:
         """Ask to enter what is wanted, unless too many blocks wait for their results."""
-        if self._asked >= self._wanted or self._backlog() >= DEPTH:
+        if self._asked >= self._wanted:
+            return
+        if self._backlog() >= DEPTH:
+            self.held += 1
             return
         first = max(self._asked + 1, self._wanted - DEPTH)
         self._out += [Advance(height) for height in range(first, self._wanted + 1)]

@@ -83,4 +83,4 @@ class Delivery(Event):
         effects = world.inbox[receiver](self.message)
         if effects:
             world.nodes[receiver].carry_out(effects)
-        world.landed()
+        world.landed(self.message)

@@ -50,6 +50,13 @@ class Measures:
         self._messages[name] += transmissions
         self._bytes[name] += transmissions * size
 
+    def over(self, block: Block, cause: Cause | None) -> None:
+        """A block is over; it failed if there is a cause."""
+        if cause is None:
+            self.agreed(block)
+        else:
+            self.failed(block.height, block.outcome, cause)
+
     def agreed(self, block: Block) -> None:
         """A block was agreed."""
         latency = None if block.known_at is None else block.known_at - block.started

@@ -185,8 +185,8 @@ class Node:
             return
         del self._timers[lane]
         effects = self.machine.expire(timer)
-        if effects and self.world.trace:
-            self.world.trace.timeout(moment, self.number, timer)
+        if effects:
+            self.world.timed_out(self.number, timer)
         self.carry_out(effects)
 
     # Execution: every request of a block takes a device for a while.
@@ -196,7 +196,7 @@ class Node:
             self._next.append((self._executed, effect.height))
             return
         self._executing.add(effect.height)
-        self.world.working += 1
+        self.world.worked(self.number, effect.height)
         self.world.clock.process(self._work(effect.height, self._epoch))
 
     def _work(self, height: int, epoch: int) -> Generator[Event]:
@@ -206,7 +206,7 @@ class Node:
         if epoch == self._epoch:  # otherwise it was lost in a crash
             self._executing.discard(height)
             self._executed(height)
-            self.world.rested()
+            self.world.rested(height)
 
     def _request(self, height: int, request: int) -> Generator[Event]:
         assert self._law is not None  # noqa: S101 -- there is work only with a law

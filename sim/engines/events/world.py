@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from simpy import Event
 
     from sim.consensus.attackers import Answers
-    from sim.consensus.protocols.effects import Effect
+    from sim.consensus.protocols.effects import Effect, Timer
     from sim.consensus.protocols.messages import Message
     from sim.engines.events.trace import Trace
+    from sim.engines.timing import Cause
     from sim.network.links import Flight
     from sim.scenario.schema import Scenario
 
@@ -201,17 +202,26 @@ class World:
         """Whether all blocks are over; what is on its way still arrives, but no timer runs out any more."""
         return self.tried >= self.blocks
 
-    def landed(self) -> None:
+    def landed(self, message: Message) -> None:  # noqa: ARG002 -- some worlds keep books by height
         """The last copy of a message has arrived."""
         self.flying -= 1
         if self.finished:
             self._end()
 
-    def rested(self) -> None:
-        """A node has no execution left to do."""
+    def worked(self, number: int, height: int) -> None:  # noqa: ARG002 -- the same
+        """A node has a block to execute."""
+        self.working += 1
+
+    def rested(self, height: int) -> None:  # noqa: ARG002 -- the same
+        """A node has executed a block."""
         self.working -= 1
         if self.finished:
             self._end()
+
+    def timed_out(self, number: int, timer: Timer) -> None:
+        """A timer of a node has run out, and has an effect."""
+        if self.trace:
+            self.trace.timeout(self.clock.now, number, timer)
 
     def answers(self, height: int) -> Answers:
         """What all nodes compute for a height's block; after the last one there is nothing to disagree about."""
@@ -297,12 +307,8 @@ class World:
             return
         block = over.block
         self.ended = over.time
-        cause = None
-        if block.outcome == Outcome.agreed:
-            self.measures.agreed(block)
-        else:
-            cause = self.circumstances.cause(block, over.time)
-            self.measures.failed(block.height, block.outcome, cause)
+        cause = None if block.outcome == Outcome.agreed else self.circumstances.cause(block, over.time)
+        self._count(block, cause)
         if self.trace:
             self.trace.over(over.time, block, cause)
         if self.course:
@@ -315,6 +321,10 @@ class World:
             self.blocks = self.tried
         if self.finished:
             self._end()
+
+    def _count(self, block: Block, cause: Cause | None) -> None:
+        """Count a block that is over; it failed if there is a cause."""
+        self.measures.over(block, cause)
 
     def _end(self) -> None:
         """Stop once no message is on its way and nobody executes: late votes belong to the last block too."""

@@ -11,7 +11,7 @@ from sim.network.keyed import Address
 from sim.statistics.streams import named_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -86,6 +86,32 @@ class Executions:
             devices[who, device] = end
             finished[who] = np.maximum(finished[who], end)
         return finished
+
+    def after(self, asked: Sequence[Sequence[tuple[float, int]]], devices: Floats) -> Floats:
+        """When devices are free after executions that nodes have asked for one after another.
+
+        Parameters
+        ----------
+        asked
+            When, and of which block, for each node.
+        devices
+            When each device is free before.
+
+        Returns
+        -------
+        Floats
+            Of the shape of `devices`.
+        """
+        taken: dict[tuple[int, int], Floats] = {}
+        free = devices.copy()
+        for node, executions in enumerate(asked):
+            for moment, height in executions:
+                for request in self._requests:
+                    if (height, request) not in taken:
+                        taken[height, request] = self._taken(height, request).copy()
+                    device = free[node].argmin()
+                    free[node, device] = max(moment, free[node, device]) + taken[height, request][node]
+        return free
 
     def _taken(self, height: int, request: int) -> Floats:
         if not self._drawn:

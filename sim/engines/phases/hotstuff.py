@@ -221,7 +221,7 @@ class HotStuffFlow(Flow):
         else:
             at.devices = self._devices.copy()
             self._certify(at)
-            at.closed = np.maximum(at.done, before.closed) if before is not None else at.done
+            at.closed = np.maximum(at.done, self._cut.closed if before is None else before.closed)
             self._odds.look_at_results(at.number)
         if at.number == self._last:
             self._over_at = float(at.closed[self._honest].max())
@@ -320,7 +320,8 @@ class HotStuffFlow(Flow):
         if self._held and self._takes_over(self._low, until):
             at = self._at[self._low]
             devices = at.devices if self.proposes or at.counted else self._devices.copy()
-            self._cut = Cut(self._low, at.begun, devices, None, self._cut.counted)
+            closed = self._at[self._low - 1].closed
+            self._cut = Cut(self._low, at.begun, devices, closed, None, self._cut.counted)
             held, self._held = self._held, []
             yield from held
 

@@ -18,15 +18,14 @@ from sim.consensus.protocols.messages import ResultVote
 from sim.consensus.protocols.pbft import Checkpoint
 from sim.consensus.protocols.replica import Replica
 from sim.engines.events.measures import Measures
-from sim.engines.events.world import World
 from sim.engines.phases.chain import GRACE_PART
 from sim.engines.phases.state import State
+from sim.engines.phases.takenup import TakenUp
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from simpy import Event
 
     from sim.consensus.protocols.messages import Message
     from sim.engines.events.node import Node
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 _SLACK_S = 1e-9
 
 
-class Stretch(World):
+class Stretch(TakenUp):
     """Some blocks of a chain; nodes that are through with them wait before the next.
 
     Parameters
@@ -88,19 +87,6 @@ class Stretch(World):
                 if math.isfinite(begun):
                     self.clock.call_at(begun, self._later(self._set_out, node, height))
 
-    def _occupy(self, node: Node, free: Sequence[float]) -> None:
-        """Let devices go on with blocks before."""
-        for moment in free:
-            if self.starts < moment < math.inf:
-                self.clock.process(self._busy(node, moment))
-
-    def _busy(self, node: Node, until: float) -> Generator[Event]:
-        with node.device() as device:
-            yield device
-            over = self.clock.event()
-            self.clock.call_at(until, lambda _: over.succeed())
-            yield over
-
     def _crash(self, number: int, forever: bool, why: str = "crash") -> None:  # noqa: FBT001 -- as in `World`
         waits = self.clock.now < self._state.begun[number] < math.inf and self.first > 1
         self.late = self.late or (waits and not forever)  # its machine knows nothing of the block before
@@ -133,14 +119,14 @@ class Stretch(World):
             self._reached[node.number] = self.clock.now
             self._rest()
 
-    def landed(self) -> None:
+    def landed(self, message: Message) -> None:
         """The last copy of a message has arrived (see `World`)."""
-        super().landed()
+        super().landed(message)
         self._rest()
 
-    def rested(self) -> None:
-        """A node has no execution left to do (see `World`)."""
-        super().rested()
+    def rested(self, height: int) -> None:
+        """A node has executed a block (see `World`)."""
+        super().rested(height)
         self._rest()
 
     def _rest(self) -> None:
