@@ -176,7 +176,7 @@ class Pipelined(Machine):
     # Beginning in the middle.
 
     def stand_at(self, height: int, copies: object = None) -> None:
-        """Be through with all heights up to one, which is closed as decided in round 0; to begin a chain in the middle.
+        """Have decided all heights up to one in round 0, and closed those below it; to begin a chain in the middle.
 
         Parameters
         ----------
@@ -185,9 +185,16 @@ class Pipelined(Machine):
         copies
             What `copies` was then.
         """
-        self.height = self._last = self._asked = self._wanted = height
-        self.open = height + 1
-        self._stand_on(self._at(height), Value(0, 0, 0, None), copies)
+        self.height = self._last = self._asked = self._wanted = self.open = height
+        pending, block = self._at(height), Value(0, 0, 0, None)  # by this name, all replicas call the block the same
+        pending.decided = Decide(height, 0, block)
+        self._stand_on(pending, block, copies)
+
+    def close_below(self, height: int) -> Sequence[Effect]:
+        """Close the height at which it has begun (see `stand_at`)."""
+        self._at(height).done = True
+        self._settle()
+        return self._flush()
 
     @property
     def copies(self) -> object:
@@ -211,7 +218,7 @@ class Pipelined(Machine):
 
     @abstractmethod
     def _stand_on(self, pending: Pending, value: Value, copies: object) -> None:
-        """Have a height as the last one below (see `stand_at`); by its name, all replicas call the block the same."""
+        """Have a block as the last one below (see `stand_at`)."""
 
     @abstractmethod
     def _begin(self, pending: Pending) -> None:

@@ -39,6 +39,8 @@ class Cut(NamedTuple):
     devices
         When each device of each node is free, after all executions below, shape (n, devices); infinite where a node
         has fewer.
+    closed
+        When each node has closed all heights below, in seconds, shape (n,): no height is closed before those below it.
     shared
         ICC: when each node sends its share of the beacon of this height, shape (n,), infinite for those that take no
         part; None for other protocols, and for the first height.
@@ -50,6 +52,7 @@ class Cut(NamedTuple):
     height: int
     begun: Floats
     devices: Floats
+    closed: Floats
     shared: Floats | None = None
     counted: Mapping[int, object] = {}
 

@@ -91,6 +91,8 @@ class Detour(TakenUp):
         self._executions = Executions(scenario, lambda key: KeyedUniforms(key, len(cut.begun)))
         self._free = cut.devices
         self._shared: dict[int, Floats] = {}
+        self._closed: dict[int, Floats] = {}
+        self._open = dict.fromkeys(range(len(cut.begun)), cut.height)
         self._odd = False
         self.left: Cut | None = None
         super().__init__(scenario, trace, failures=failures, measures=measures)
@@ -109,11 +111,19 @@ class Detour(TakenUp):
             for number in self._speaking:
                 self._machines[number].stand_at(cut.height - 1, cut.counted.get(number))
                 self._occupy(self.nodes[number], cut.devices[number].tolist())
+                self._close_below(self.nodes[number], cut.height - 1, float(cut.closed[number]))
         if cut.shared is not None:
             self._share_beacon(cut.height - 1, cut.shared)
         for number in self._speaking:
             if math.isfinite(cut.begun[number]):
                 self.clock.call_at(cut.begun[number], self._later(self.begin, self.nodes[number], cut.height))
+
+    def _close_below(self, node: Node, height: int, closed: float) -> None:
+        machine = self._machines[node.number]
+        if closed <= self.starts:
+            machine.close_below(height)
+        else:
+            self.clock.call_at(closed, lambda _: node.carry_out(machine.close_below(height)))
 
     def _share_beacon(self, height: int, sent: Floats) -> None:
         """Let the shares of the first height's beacon arrive: those that have done so by now, at once."""
@@ -201,6 +211,15 @@ class Detour(TakenUp):
         if not self._machines[number].routine(timer):
             self._watch.goes_wrong(timer.height, self.clock.now)
 
+    def closed(self, node: Node, height: int) -> None:
+        """A node has closed all heights below one (see `World`)."""
+        for below in range(self._open[node.number] + 1, height + 1):
+            if below not in self._closed:
+                self._closed[below] = np.full(self.n, math.inf)
+            self._closed[below][node.number] = self.clock.now
+        self._open[node.number] = max(height, self._open[node.number])
+        super().closed(node, height)
+
     def leave(self, node: Node, height: int) -> None:
         """An honest node has left the last round of a height (see `World`)."""
         self._watch.goes_wrong(height, self.clock.now)
@@ -233,6 +252,7 @@ class Detour(TakenUp):
         if kept is not None:
             self._sure.absorb(kept)
         self._shared.pop(height - 1, None)
+        self._closed.pop(height, None)
         self._watch.pass_over()
         if height % _KEPT_HEIGHTS == 0:
             self._free, self._asked = self._executed_below(height)
@@ -270,9 +290,8 @@ class Detour(TakenUp):
     def _cut_at(self, height: int) -> Cut:
         counted = {number: self._machines[number].copies for number in self._speaking}
         kept = {number: copies for number, copies in counted.items() if copies is not None}
-        return Cut(
-            height, self._watch.begun(height), self._executed_below(height)[0], self._shared.get(height - 1), kept
-        )
+        begun, devices = self._watch.begun(height), self._executed_below(height)[0]
+        return Cut(height, begun, devices, self._closed[height], self._shared.get(height - 1), kept)
 
     @property
     def seen(self) -> Measures:
