@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sim import Scenario
     from sim.engines.events.measures import Measures
     from sim.engines.phases.chain import Step
+    from sim.engines.phases.flow import Passed
 
 SAME = 1e-12
 
@@ -79,3 +81,31 @@ def check_times(scenario: Scenario, steps: dict[int, Step]) -> None:
             for line in told:
                 seen[line["node"]] = line["t"]
             assert seen == pytest.approx(expected, rel=SAME, abs=0), (height, name)
+
+
+def passed_of(scenario: Scenario) -> list[Passed]:
+    """Blocks of a chain with several in flight that took the plain course, up to the first that did not."""
+    from sim.engines.phases.flow import Disturbed
+    from sim.engines.phases.flows import FLOWS
+
+    flow, passed = FLOWS.load(scenario.consensus.protocol)(scenario), []
+    with suppress(Disturbed):
+        passed.extend(flow.blocks(flow.start()))
+    return passed
+
+
+def check_passed(scenario: Scenario, blocks: list[Passed]) -> None:
+    """See that every node casts every vote, decides and certifies at the same time as message by message."""
+    result, lines = traced(scenario)
+    for block in blocks:
+        for name, expected in block.times.items():
+            told = of(lines, name if name in {"decide", "certify"} else "send", height=block.height)
+            seen = np.full(scenario.node_count, np.inf)
+            for line in told:
+                if line["event"] != "send" or line["type"] == name:
+                    assert seen[line["node"]] == np.inf, (block.height, name)
+                    seen[line["node"]] = line["t"]
+            assert seen == pytest.approx(expected, rel=SAME, abs=0), (block.height, name)
+        (over,) = of(lines, "over", height=block.height)
+        assert over["t"] == pytest.approx(block.ended, rel=SAME, abs=0), block.height
+    assert result.blocks >= len(blocks)

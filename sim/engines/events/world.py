@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simpy import Event
 
     from sim.consensus.attackers import Answers
-    from sim.consensus.protocols.effects import Effect, Timer
+    from sim.consensus.protocols.effects import Decide, Effect, Timer
     from sim.consensus.protocols.messages import Message
     from sim.engines.events.trace import Trace
     from sim.engines.timing import Cause
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 ENGINE = "events"
 CHECKPOINT_INTERVAL = 100
-_FLUSHING = 16  # heights after the last block that are begun at once
-_IDLE_S = 1.0  # pause before each of those that come after, for whoever may hold the last blocks open
+FLUSHING = 16  # heights after the last block that are begun at once
+IDLE_S = 1.0  # pause before each of those that come after, for whoever may hold the last blocks open
 _RETOLD_MAX = 256  # heights of which is kept who was away; answers to them may be asked for later
 
 
@@ -223,6 +223,11 @@ class World:
         if self.trace:
             self.trace.timeout(self.clock.now, number, timer)
 
+    def decided(self, number: int, decision: Decide) -> None:
+        """An honest node has seen q final votes."""
+        if self.trace:
+            self.trace.decided(self.clock.now, number, decision.height, decision.round, decision.value)
+
     def answers(self, height: int) -> Answers:
         """What all nodes compute for a height's block; after the last one there is nothing to disagree about."""
         if height > self.blocks:
@@ -239,8 +244,8 @@ class World:
 
     def begin(self, node: Node, height: int) -> None:
         """A node begins a height, if there is anything to do; long after the last block it does so at leisure."""
-        if height > self.blocks + _FLUSHING:
-            self.clock.call_at(self.clock.now + _IDLE_S, self._later(self._start, node, height))
+        if height > self.blocks + FLUSHING:
+            self.clock.call_at(self.clock.now + IDLE_S, self._later(self._start, node, height))
         else:
             self._start(node, height)
 

@@ -7,27 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.consensus.protocols import PROTOCOLS
 from sim.consensus.protocols.messages import ResultVote
 from sim.consensus.protocols.pbft import Checkpoint
-from sim.consensus.protocols.setting import Setting
-from sim.consensus.timeouts import Timeouts
-from sim.engines.events.draws import Leaders, answers_of, powers
-from sim.engines.events.world import CHECKPOINT_INTERVAL
 from sim.engines.phases.course import course_of
-from sim.engines.phases.executions import Executions
+from sim.engines.phases.ground import Ground
 from sim.engines.phases.quiet import QUIET, Times, pause, results_quiet
 from sim.engines.phases.state import State
-from sim.engines.phases.wire import Quorum, Wire
-from sim.network.keyed import KeyedUniforms, Uniforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from sim.consensus.protocols.machine import Machine
     from sim.consensus.protocols.messages import Message
+    from sim.network.keyed import Uniforms
     from sim.scenario.schema import Scenario
 
     Floats = NDArray[np.float64]
@@ -71,7 +64,7 @@ class Voters(NamedTuple):
     diverged: int
 
 
-class Chain:
+class Chain(Ground):
     """A chain whose blocks are worked out phase by phase.
 
     Parameters
@@ -83,32 +76,11 @@ class Chain:
     """
 
     def __init__(self, scenario: Scenario, uniforms: Callable[[int], Uniforms] | None = None) -> None:
-        consensus = scenario.consensus
-        protocol: type[Machine] = PROTOCOLS.load(consensus.protocol)
-        self.scenario, self.power = scenario, powers(scenario)
-        self.n, self.quorum = len(self.power), scenario.election.quorum
-        self.proposes = consensus.result == "propose"
-        self.timeouts = consensus.timeouts or Timeouts()
-        interval = consensus.checkpoint_interval or CHECKPOINT_INTERVAL
-        faults = scenario.faults_tolerated
-        setting = Setting(
-            0, self.power, self.quorum, faults, self.proposes, scenario.rounds, self.timeouts, interval, watched=False
-        )
-        self._kinds = protocol(setting).messages
-        self._interval = interval if Checkpoint in self._kinds else 0
-        self.course = course_of(protocol)
-        make = uniforms or (lambda key: KeyedUniforms(key, self.n))
-        self.wire, self._executions = Wire(scenario, self._kinds, make), Executions(scenario, make)
-        self._leaders = Leaders(self.power, scenario.run.seed, 1)
-        self._answers = answers_of(scenario)
-        self._weights = np.array(self.power)
-        self._honest = np.zeros(self.n, bool)
-        for name, nodes in scenario.numbering.items():
-            self._honest[nodes[: len(nodes) - scenario.faults.of(name)]] = True
-        enough = min(faults + 1, int(self._weights[self._honest].sum()))
-        self._quorum_of, self._enough = Quorum(self.power, self.quorum), Quorum(self.power, enough)
-        self._more = Quorum(self.power, faults + 1)
-        self._quiet, self.pause = QUIET[consensus.protocol], pause(consensus.protocol, self.timeouts)
+        super().__init__(scenario, uniforms)
+        self._interval = self._interval if Checkpoint in self._kinds else 0
+        self.course = course_of(self._protocol)
+        protocol = scenario.consensus.protocol
+        self._quiet, self.pause = QUIET[protocol], pause(protocol, self.timeouts)
         crashes = scenario.faults.crashes or ()
         self._turns = np.array(sorted({t for crash in crashes for t in (crash.at, crash.until) if t is not None}))
         self._away = [(crash.at, crash.until) for crash in crashes if crash.until is not None]
