@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from sim.base.registry import Registry
 
-FLOWS = Registry(key="protocol", builtin={"hotstuff": "sim.engines.phases.hotstuff:HotStuffFlow"})
+FLOWS = Registry(
+    key="protocol",
+    builtin={"hotstuff": "sim.engines.phases.hotstuff:HotStuffFlow", "icc": "sim.engines.phases.icc:IccFlow"},
+)

@@ -107,9 +107,9 @@ class Run:
 
     def _stretch(self, state: State, end: int) -> tuple[Stretch, State | None]:
         check_memory(self._chain.scenario, state.height)
-        failing = self.measures.failures + (self._part.failing if self._part else 0)
+        failing = self._measures.failures + (self._part.failing if self._part else 0)
         wanted = None if self._failures is None else self._failures - failing
-        return run_stretch(self._chain, state, end - state.height, wanted, self.measures)
+        return run_stretch(self._chain, state, end - state.height, wanted, self._measures)
 
     def _settle(self, part: _Part | None) -> None:
         """Count the part before, which is now known to be as it was, and keep this one."""

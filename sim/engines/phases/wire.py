@@ -63,7 +63,7 @@ class Wire:
     def delays(self, kind: type[Message], height: int) -> Floats:
         """How long the messages of all nodes take, shape (n, n) by sender and receiver; no time to oneself."""
         if self._links.constant is None:
-            return self._links.delays(Address(height, 0, self._phase[kind]))
+            return self._links.delays(self._address(kind, height))
         delays = np.full((self.n, self.n), self._links.constant)
         delays[self._own, self._own] = 0
         return delays
