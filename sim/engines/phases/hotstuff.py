@@ -119,7 +119,7 @@ class HotStuffFlow(Flow):
     def _ahead(self, number: int) -> Height:
         leader = self._leaders.of(number)[0]
         at = self._at[number] = Height.ahead(number, leader, self._backing(number, leader))
-        at.devices = self._devices.copy()
+        at.devices, at.before = self._devices.copy(), self._asked
         return at
 
     # One height.
@@ -155,18 +155,38 @@ class HotStuffFlow(Flow):
         if self._executes(at):
             start = at.ready.copy()
             start[at.leader] = math.inf
-            at.ready = self._execute(at.number, start)
+            at.ready = self._never.copy()
             at.ready[at.leader] = at.proposed
+            self._execute(at, start)
             if self.scenario.rounds == 1:  # who computed something else says so with a new-view
                 self._odds.note(first(at.ready, self._honest & ~at.backing.backs))
 
-    def _execute(self, number: int, start: Floats) -> Floats:
-        """Executions, which have to be asked for in the order of the heights."""
-        overtaken = np.isfinite(start) & (start < self._asked) & self._executions.works
-        if overtaken.any():
-            self._odds.note(float(start[overtaken].min()))
-        self._asked = np.where(np.isfinite(start), np.maximum(self._asked, start), self._asked)
-        return self._executions.done(number, start, self._devices)
+    def _execute(self, at: Height, start: Floats) -> Floats:
+        """When executions are done that are asked for at some times, first come, first served."""
+        asks = np.isfinite(start)
+        at.asked = np.where(asks, start, at.asked)
+        early = asks & (start < self._asked) & self._executions.works
+        self._asked = np.where(asks, np.maximum(self._asked, start), self._asked)
+        done = self._executions.done(at.number, np.where(early, math.inf, start), self._devices)
+        at.ready = np.where(asks, done, at.ready)
+        if early.any():
+            at.jumped = True
+            for node in np.flatnonzero(early).tolist():
+                self._execute_in_order(at, node)
+        return at.ready
+
+    def _execute_in_order(self, at: Height, node: int) -> None:
+        """Work out anew the executions of a node that asked for this one before it asked for some below."""
+        heights = [self._at[number] for number in range(self._low, at.number + 1)]
+        heights = heights[next(place for place, one in enumerate(heights) if one.asked[node] >= at.asked[node]) :]
+        self._devices[node] = heights[0].devices[node]
+        for one in sorted(heights, key=lambda height: float(height.asked[node])):
+            above = self._at.get(one.number + 2)
+            lost = one.lost(one.asked, self._never if above is None else above.wanted)[node]
+            alone = self._never.copy()
+            alone[node] = math.inf if lost else one.asked[node]
+            one.ready = one.ready.copy()
+            one.ready[node] = self._executions.done(one.number, alone, self._devices)[node]
 
     def _counted(self, at: Height, collector: int, votes: Floats) -> float:
         """When the collector of a height has q votes."""
@@ -192,7 +212,7 @@ class HotStuffFlow(Flow):
         if self._executes(at) and start < math.inf:
             alone = self._never.copy()
             alone[at.leader] = start
-            start = self._execute(at.number, alone)[at.leader]
+            start = self._execute(at, alone)[at.leader]
         at.proposed = float(start)
         at.arrived = self._never
         if at.proposed < math.inf:
@@ -332,6 +352,9 @@ class HotStuffFlow(Flow):
             return False
         above = [self._at[one].known for one in range(number, number + CHAIN + 1) if one in self._at]
         if len(above) == CHAIN + 1 and (below.linked > np.maximum.reduce(above))[up].any():
+            return False
+        higher = range(number, self._top + 1)
+        if any((one.jumped and (one.asked < at.before)[up].any()) for one in (self._at[above] for above in higher)):
             return False
         higher = range(number + 1, min(number + DEPTH + CHAIN, self._top) + 1)
         return self.proposes or not any(self._at[one].held_up for one in higher)

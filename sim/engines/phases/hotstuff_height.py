@@ -39,6 +39,8 @@ class Height:
         When the leader proposes.
     arrived
         The node has the proposal.
+    asked
+        It asks for the execution of the block, where that comes before the vote.
     ready
         It has begun, has the proposal, and has executed, where that comes before the vote.
     known
@@ -63,6 +65,7 @@ class Height:
     devices: Floats
     proposed: float
     arrived: Floats
+    asked: Floats
     ready: Floats
     known: Floats
     linked: Floats
@@ -74,12 +77,16 @@ class Height:
     """When the collector shows the results."""
     counted: bool = False
     """Whether the vote on results is worked out."""
+    before: Floats | None = None
+    """When each node has asked for the last execution of all those below."""
+    jumped: bool = False
+    """Whether a node has asked for its execution before it asked for one below."""
 
     @classmethod
     def ahead(cls, number: int, leader: int, backing: Backing) -> Height:
         """One of which nothing is known yet."""
         never = np.full(len(backing.backs), math.inf)
-        return cls(number, leader, backing, never, never, never, math.inf, *(never,) * 8)
+        return cls(number, leader, backing, never, never, never, math.inf, *(never,) * 9)
 
     @property
     def held_up(self) -> bool:
@@ -95,5 +102,8 @@ class Height:
             When each knows a certificate of a height above: a vote that comes later is cast only if the certificate of
             this height is known as well.
         """
-        lost = (above <= self.ready) & (self.known > self.ready)
-        return np.where(self.backing.backs & ~lost, self.ready, math.inf)
+        return np.where(self.backing.backs & ~self.lost(self.ready, above), self.ready, math.inf)
+
+    def lost(self, moment: Floats, above: Floats) -> Bools:
+        """Whether nodes have gone on without this height's certificate by some moment (see `cast`)."""
+        return (above <= moment) & (self.known > moment)
