@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from sim import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 LOGNORMAL = {"kind": "lognormal", "median": 0.05, "sigma": 0.6}
 FAR = {"kind": "normal", "mean": 0.1, "deviation": 0.01}
@@ -20,9 +23,18 @@ SECONDS = [None, 0.01, 0.7, 3.0, {"kind": "lognormal", "median": 0.5, "sigma": 0
 LAWS = [None, None, {"difficulty": "near_tie", "rate": 0.05}, {"difficulty": "independent", "rate": 0.1}]
 
 
+SHORT = dict.fromkeys(
+    ("view", "propose", "prevote", "precommit", "result", "commit", "rank", "notary"), (0.1, 0.5, 2.0, 20.0)
+)
+
+
 @st.composite
 def scenarios(
-    draw: st.DrawFn, protocols: tuple[str, ...] = ("pbft", "tendermint"), sizes: tuple[int, ...] = (4, 7, 16)
+    draw: st.DrawFn,
+    protocols: tuple[str, ...] = ("pbft", "tendermint"),
+    sizes: tuple[int, ...] = (4, 7, 16),
+    timeouts: Mapping[str, Sequence[float]] = SHORT,
+    blocks: int = 12,
 ) -> Scenario:
     """Chains of two groups, with anything that the engine knows, and timeouts that may run out."""
     n, law = draw(st.sampled_from(sizes)), draw(st.sampled_from(LAWS))
@@ -40,13 +52,7 @@ def scenarios(
         "result": draw(st.sampled_from(["certify", "propose"])),
         "checkpoint_interval": draw(st.sampled_from([1, 2, 100])),
         "timeouts": draw(
-            st.fixed_dictionaries(
-                {},
-                optional={
-                    key: st.sampled_from([0.1, 0.5, 2.0, 20.0])
-                    for key in ("view", "propose", "prevote", "precommit", "result", "commit", "rank", "notary")
-                },
-            )
+            st.fixed_dictionaries({}, optional={key: st.sampled_from(seconds) for key, seconds in timeouts.items()})
         ),
     }
     if draw(st.booleans()):
@@ -62,6 +68,6 @@ def scenarios(
             "faults": faults,
             "network": network,
             "workload": {"requests_per_block": draw(st.sampled_from([1, 1, 3]))},
-            "run": {"blocks": draw(st.integers(1, 12)), "seed": draw(st.integers(0, 2**32))},
+            "run": {"blocks": draw(st.integers(1, blocks)), "seed": draw(st.integers(0, 2**32))},
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -41,16 +42,11 @@ def by_messages(scenario: Scenario, failures: int | None = None) -> int:
     expected, found = numbers(asdict(events)), numbers(asdict(phases))
     for apart in (".engine", ".timing.blocks_by_messages"):
         del expected[apart], found[apart]
-    check_numbers(found, expected)
-    return count
-
-
-def check_numbers(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    """See that all leaves are the same, those of floats but for how they were rounded."""
     assert found.keys() == expected.keys()
     for path, value in expected.items():
         close = pytest.approx(value, rel=SAME, abs=0) if isinstance(value, float) else value
         assert found[path] == close, (path, found[path], value)
+    return count
 
 
 def steps_of(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> dict[int, Step]:
@@ -102,15 +98,24 @@ def passed_of(scenario: Scenario) -> list[Passed]:
 def check_passed(scenario: Scenario, blocks: list[Passed]) -> None:
     """See that every node casts every vote, decides and certifies at the same time as message by message."""
     result, lines = traced(scenario)
+    moments = [times[np.isfinite(times)] for block in blocks for times in block.times.values()]
+    until = np.concatenate(moments).max() if moments else 0.0  # later on, what was said may be told again
+    by_height: dict[int, list[dict[str, Any]]] = {}
+    for line in lines[1:]:
+        if line["t"] <= until:
+            by_height.setdefault(line.get("height", 0), []).append(line)
     for block in blocks:
+        mine = by_height[block.height]
         for name, expected in block.times.items():
-            told = of(lines, name if name in {"decide", "certify"} else "send", height=block.height)
             seen = np.full(scenario.node_count, np.inf)
-            for line in told:
-                if line["event"] != "send" or line["type"] == name:
-                    assert seen[line["node"]] == np.inf, (block.height, name)
-                    seen[line["node"]] = line["t"]
+            for line in of(mine, name) if name in {"decide", "certify"} else of(mine, "send", type=name):
+                assert seen[line["node"]] == np.inf, (block.height, name)
+                seen[line["node"]] = line["t"]
             assert seen == pytest.approx(expected, rel=SAME, abs=0), (block.height, name)
-        (over,) = of(lines, "over", height=block.height)
+        (over,) = of(mine, "over")
         assert over["t"] == pytest.approx(block.ended, rel=SAME, abs=0), block.height
-    assert result.blocks >= len(blocks)
+        sent: Counter[str] = Counter()
+        for line in of(mine, "send"):
+            sent[line["type"]] += len(line["to"])
+        assert sent == Counter({kind.name: number for kind, number, _ in block.sent}), block.height
+    assert (result.blocks or 0) >= len(blocks)

@@ -12,7 +12,7 @@ from timed import chain
 
 from sim import Scenario
 
-PIPELINED = ("hotstuff",)
+PIPELINED = ("hotstuff", "icc")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
