@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,17 +40,17 @@ class Height:
     arrived
         The node has the proposal.
     asked
-        It asks for the execution of the block, where that comes before the vote.
+        It asks for the execution of the block.
+    executed
+        It has executed it.
     ready
         It has begun, has the proposal, and has executed, where that comes before the vote.
     known
         It knows the certificate of this height's block.
     linked
-        It knows those of all heights up to this one.
+        It waits for none up to this height any more.
     decided
         It decides.
-    voted
-        It has executed what was decided, where that comes after.
     done
         It knows the result.
     closed
@@ -66,17 +66,19 @@ class Height:
     proposed: float
     arrived: Floats
     asked: Floats
+    executed: Floats
     ready: Floats
     known: Floats
     linked: Floats
     decided: Floats
-    voted: Floats
     done: Floats
     closed: Floats
     shown: float = math.inf
     """When the collector shows the results."""
     counted: bool = False
     """Whether the vote on results is worked out."""
+    strays: dict[int, int] = field(default_factory=dict)
+    """Nodes that take another one for the collector, and whom."""
     before: Floats | None = None
     """When each node has asked for the last execution of all those below."""
     jumped: bool = False
