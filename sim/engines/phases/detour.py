@@ -277,11 +277,14 @@ class Detour(TakenUp):
             self._free, self._asked = self._executed_below(height)
 
     def _all_over(self, height: int) -> bool:
-        """Whether all has happened that heights below one bring about, and every node has begun it."""
-        if self.ledger.first < height or not self._watch.quiet_below(height):
+        """Whether all has happened that heights below one bring about, and every node has begun it.
+
+        A node may close a height by others' proof before it decides it, and then say its result.
+        """
+        if self.ledger.first < height or not self._watch.quiet_below(height) or height - 1 not in self._decided:
             return False
-        begun = self._watch.begun(height)[self._speaking]
-        return bool(np.isfinite(begun).all()) and not any(
+        moments = self._watch.begun(height) + self._decided[height - 1]
+        return bool(np.isfinite(moments[self._speaking]).all()) and not any(
             self._machines[number].looks_below(height) for number in self._speaking
         )
 
