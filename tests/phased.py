@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sim import Scenario
     from sim.engines.events.measures import Measures
     from sim.engines.phases.chain import Step
+    from sim.engines.phases.flow import Passed
 
 SAME = 1e-12
 
@@ -79,3 +82,40 @@ def check_times(scenario: Scenario, steps: dict[int, Step]) -> None:
             for line in told:
                 seen[line["node"]] = line["t"]
             assert seen == pytest.approx(expected, rel=SAME, abs=0), (height, name)
+
+
+def passed_of(scenario: Scenario) -> list[Passed]:
+    """Blocks of a chain with several in flight that took the plain course, up to the first that did not."""
+    from sim.engines.phases.flow import Disturbed
+    from sim.engines.phases.flows import FLOWS
+
+    flow, passed = FLOWS.load(scenario.consensus.protocol)(scenario), []
+    with suppress(Disturbed):
+        passed.extend(flow.blocks(flow.start()))
+    return passed
+
+
+def check_passed(scenario: Scenario, blocks: list[Passed]) -> None:
+    """See that every node casts every vote, decides and certifies at the same time as message by message."""
+    result, lines = traced(scenario)
+    moments = [times[np.isfinite(times)] for block in blocks for times in block.times.values()]
+    until = np.concatenate(moments).max() if moments else 0.0  # later on, what was said may be told again
+    by_height: dict[int, list[dict[str, Any]]] = {}
+    for line in lines[1:]:
+        if line["t"] <= until:
+            by_height.setdefault(line.get("height", 0), []).append(line)
+    for block in blocks:
+        mine = by_height[block.height]
+        for name, expected in block.times.items():
+            seen = np.full(scenario.node_count, np.inf)
+            for line in of(mine, name) if name in {"decide", "certify"} else of(mine, "send", type=name):
+                assert seen[line["node"]] == np.inf, (block.height, name)
+                seen[line["node"]] = line["t"]
+            assert seen == pytest.approx(expected, rel=SAME, abs=0), (block.height, name)
+        (over,) = of(mine, "over")
+        assert over["t"] == pytest.approx(block.ended, rel=SAME, abs=0), block.height
+        sent: Counter[str] = Counter()
+        for line in of(mine, "send"):
+            sent[line["type"]] += len(line["to"])
+        assert sent == Counter({kind.name: number for kind, number, _ in block.sent}), block.height
+    assert (result.blocks or 0) >= len(blocks)

@@ -99,6 +99,10 @@ class _Source:
         """Those of all senders (see `Uniforms`)."""
         return self._drawn((address,), (self._n, self._n))
 
+    def column(self, address: Address, receiver: int) -> Floats:
+        """Those to one receiver (see `Uniforms`)."""
+        return self.matrix(address)[:, receiver].copy()
+
     def line(self, address: Address, count: int) -> Floats:
         """Those of the address alone (see `Uniforms`)."""
         return self._drawn((address, count), (count,))

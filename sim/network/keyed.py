@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from sim.network.philox import philox
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Words = NDArray[np.uint64]
     Arrays = tuple[NDArray[Any], ...]
 
 BATCH_NODES_MAX = 1024  # above it a row takes so long that batches no longer pay
 EAGER_NODES_MAX = 24  # up to it all rows cost hardly more than one
 KEPT = 8  # batches a cache keeps
 _SPARE, _ONE, _BELOW_ONE = np.uint64(12), np.float64(1).view(np.uint64), 1 - 2.0**-53
+_WORD = 0xFFFF_FFFF_FFFF_FFFF
+_WHOLE_NODES_MAX = 256  # up to it all rows take no longer than the numbers of one column, each for itself
 
 
 class Address(NamedTuple):
@@ -63,6 +68,9 @@ class Uniforms(Protocol):
     def matrix(self, address: Address) -> Floats:
         """Those of all senders, shape (n, n)."""
 
+    def column(self, address: Address, receiver: int) -> Floats:
+        """Those to one receiver, shape (n,)."""
+
     def line(self, address: Address, count: int) -> Floats:
         """Those of the address alone, shape (count,)."""
 
@@ -79,7 +87,7 @@ class KeyedUniforms:
     """
 
     def __init__(self, key: int, n: int) -> None:
-        self._n, self._blocks = n, -(-n // 4)
+        self._n, self._blocks, self._key = n, -(-n // 4), key
         self._bits = np.random.Philox(key=key)
         self._start = self._bits.state  # setting it is twenty times faster than making a new generator
 
@@ -114,6 +122,26 @@ class KeyedUniforms:
         drawn = self._drawn(address, 0, 4 * self._n * self._blocks).reshape(self._n, 4 * self._blocks)
         return np.ascontiguousarray(drawn[:, : self._n])  # strided, NumPy's exp and power may round otherwise
 
+    def column(self, address: Address, receiver: int) -> Floats:
+        """Uniforms to one receiver; in time that grows as n, not as n^2.
+
+        Parameters
+        ----------
+        address, receiver
+            Which messages.
+
+        Returns
+        -------
+        Floats
+            Shape (n,), by sender, as `matrix` has them, bit for bit.
+        """
+        if self._n <= _WHOLE_NODES_MAX:
+            raw = self._raw(address, 0, 4 * self._n * self._blocks)[receiver :: 4 * self._blocks].copy()
+        else:
+            block, word = divmod(receiver, 4)
+            raw = philox(self._key, address.counter, np.arange(self._n) * self._blocks + block)[word]
+        return _uniform(raw)
+
     def line(self, address: Address, count: int) -> Floats:
         """Uniforms of the address alone, one a link.
 
@@ -132,16 +160,23 @@ class KeyedUniforms:
         return self._drawn(address, 0, count)
 
     def _drawn(self, address: Address, block: int, count: int) -> Floats:
+        return _uniform(self._raw(address, block, count))
+
+    def _raw(self, address: Address, block: int, count: int) -> Words:
         counter = address.counter << 64 | block
-        words = [counter >> shift & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)]
+        words = [counter >> shift & _WORD for shift in (0, 64, 128, 192)]
         self._start["state"]["counter"] = np.array(words, np.uint64)
         self._bits.state = self._start
-        raw: NDArray[np.uint64] = self._bits.random_raw(count)
-        raw >>= _SPARE  # (k + 1/2) / 2**52 of the 52 bits that stay: with 53 the last would round to 1
-        raw |= _ONE  # read as a float this is 1 + k / 2**52, and what is taken off it leaves no rounding
-        uniform = raw.view(np.float64)
-        uniform -= _BELOW_ONE
-        return uniform
+        return self._bits.random_raw(count)
+
+
+def _uniform(raw: Words) -> Floats:
+    """Make uniforms of random bits, which are overwritten."""
+    raw >>= _SPARE  # (k + 1/2) / 2**52 of the 52 bits that stay: with 53 the last would round to 1
+    raw |= _ONE  # read as a float this is 1 + k / 2**52, and what is taken off it leaves no rounding
+    uniform = raw.view(np.float64)
+    uniform -= _BELOW_ONE
+    return uniform
 
 
 class Batches:

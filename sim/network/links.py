@@ -152,6 +152,24 @@ class Links:
         """
         return self._ordinary(address if self._gossip is None else self._gossip.flood(address, 0.0), sender)
 
+    def delays_to(self, address: Address, receiver: int) -> Floats:
+        """Ordinary delays of direct messages to one node, without all that comes on top (see `delays`).
+
+        Parameters
+        ----------
+        address, receiver
+            Which messages.
+
+        Returns
+        -------
+        Floats
+            Seconds, shape (n,) by sender.
+        """
+        uniform = self._uniforms.column(drawn_for(address, DELAY), receiver)
+        delays = self._pairs.seconds(uniform, self._nodes, np.array(receiver))
+        delays[receiver] = 0
+        return delays
+
     @property
     def constant(self) -> float | None:
         """The delay in seconds if it is always the same for all pairs, else None."""

@@ -29,6 +29,16 @@ def test_a_row_is_the_matrix_s_row_bit_for_bit_in_any_order(key: int, n: int, ad
     assert len(np.unique(matrix)) == n * n
 
 
+@pytest.mark.parametrize("whole", [0, 100])
+@given(st.integers(0, 2**128 - 1), st.integers(1, 13), ADDRESSES)
+def test_a_column_is_the_matrix_s_column_bit_for_bit(whole: int, key: int, n: int, address: Address) -> None:
+    """Whether it is cut out of all rows, or made by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyed, "_WHOLE_NODES_MAX", whole)
+        columns = [KeyedUniforms(key, n).column(address, receiver) for receiver in range(n)]
+    assert np.array_equal(np.array(columns).T, KeyedUniforms(key, n).matrix(address))
+
+
 @given(st.lists(st.tuples(st.integers(0, 2**128 - 1), ADDRESSES), min_size=2, max_size=6, unique=True))
 def test_no_two_keys_or_addresses_share_their_uniforms(places: list[tuple[int, Address]]) -> None:
     drawn = np.concatenate([KeyedUniforms(key, 5).matrix(address).ravel() for key, address in places])

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, MutableMapping
 
 _REPEAT_PART = 3  # of a view's timer, after which what was said in it is said again
-_GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
+GRACE_PART = 4  # of the result timeout: so long may a certificate be overtaken by the next one
 _WORKING = ("waiting", "supported", "diverged")
 
 
@@ -118,7 +118,7 @@ class HotStuff(Collecting):
         self._votes: dict[View, Votes] = defaultdict(lambda: Votes(self.power))
         self._wants: dict[int, View] = {}
         self._said: set[View] = set()
-        self._gaps = Gaps(self.node, setting.timeouts.result / _GRACE_PART)
+        self._gaps = Gaps(self.node, setting.timeouts.result / GRACE_PART)
         self._on |= {
             Proposal: self._on_proposal,
             Vote: self._on_vote,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from sim.consensus.protocols.effects import Broadcast, Decide, Send, SetTimer, Timer
+from sim.consensus.protocols.effects import Broadcast, Send, SetTimer, Timer
 from sim.consensus.protocols.icc_height import IccHeight
 from sim.consensus.protocols.icc_messages import BeaconShare, Echo, FinalizationShare
 from sim.consensus.protocols.messages import Certificate, Decision, Fetch, Message, ResultVote, Value
@@ -50,8 +50,8 @@ class IccChain(Pipelined):
 
     def _stand_on(self, pending: Pending, value: Value, copies: object) -> None:
         at = self._at(pending.height)
-        at.started = at.beaconed = at.done = True
-        at.finished, at.decided = value, Decide(at.height, 0, value)
+        at.started = at.beaconed = True
+        at.finished = value
         self._tips = {at.height: Certificate(0, value, tuple(range(len(self.power))))}
         if isinstance(copies, tuple):
             self._copies, answered = copies

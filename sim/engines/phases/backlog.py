@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sim.engines.phases.cut import Cut
+
     Floats = NDArray[np.float64]
 
 _KEPT = WINDOW + 2 * DEPTH
@@ -24,49 +26,53 @@ class Unclear(Exception):  # noqa: N818 -- it is no error
 
 
 class Backlog:
-    """When each node has closed which of the last heights, all below among them.
+    """When each node has decided and closed which of the last heights; all below those are closed.
 
     Parameters
     ----------
-    n
-        Number of nodes.
-    first
-        The first height that is told; those below are closed.
+    cut
+        Where the chain is taken up.
     """
 
-    def __init__(self, n: int, first: int) -> None:
-        self._first = first
+    def __init__(self, cut: Cut) -> None:
+        n, self._first = len(cut.begun), cut.height
         self._always, self._never = np.full(n, -math.inf), np.full(n, math.inf)
-        self._closed: dict[int, Floats] = {}
+        self._told = dict(cut.backlog)
 
-    def close(self, height: int, done: Floats) -> Floats:
-        """Take note of when each node is through with a height, and return when it closes it: in their order."""
-        closed = self._closed[height] = np.maximum(self.closed(height - 1), done)
-        self._closed.pop(height - _KEPT, None)
+    def close(self, height: int, decided: Floats, done: Floats) -> Floats:
+        """Take note of when nodes decide a height, and are through with it; when they close it, in order."""
+        closed = np.maximum(self.closed(height - 1), done)
+        self._told[height] = decided, closed
+        self._told.pop(height - _KEPT, None)
         return closed
 
     def reopen(self, height: int) -> None:
         """Forget that height and all above."""
-        for number in [number for number in self._closed if number >= height]:
-            del self._closed[number]
+        for number in [number for number in self._told if number >= height]:
+            del self._told[number]
 
     def closed(self, height: int) -> Floats:
-        """When each node has closed a height; minus infinity for those before the first.
+        """When each node has closed a height; minus infinity where that is long since.
 
         Raises
         ------
         Unclear
             It is not known yet.
         """
-        if height < self._first:
-            return self._always
-        if height not in self._closed:
+        if height in self._told:
+            return self._told[height][1]
+        if height >= self._first:
             raise Unclear
-        return self._closed[height]
+        return self._always
+
+    def left_at(self, height: int, first: float) -> dict[int, tuple[Floats, Floats]]:
+        """Heights below one that some node closes only after a moment: when each node decides and closes them."""
+        below = {number: told for number, told in self._told.items() if number < height}
+        return {number: told for number, told in below.items() if (told[1][np.isfinite(told[1])] > first).any()}
 
     def forgotten(self, height: int) -> Floats:
         """When each node forgets a height, so that it gives no vote for it any more; infinite if not known yet."""
-        return self._closed.get(height + WINDOW, self._never)
+        return self._told[height + WINDOW][1] if height + WINDOW in self._told else self._never
 
     def entered(self, height: int, wanted: Floats, decided: Mapping[int, Floats]) -> Floats:
         """When each node enters a height.
@@ -78,7 +84,7 @@ class Backlog:
         wanted
             When each node wants to.
         decided
-            When each node decides the heights before; those that are left out are decided long since.
+            When each node decides the heights before that are not closed yet.
 
         Raises
         ------
@@ -86,16 +92,20 @@ class Backlog:
             Too little is known, or two things happen at the same time and it matters which is the first.
         """
         newest = height - 1
-        lowest = newest - DEPTH + 1
-        if lowest < self._first or (self.closed(lowest) <= wanted).all():
+        if (self.closed(newest - DEPTH + 1) <= wanted).all():
             return wanted
         entered, waits = wanted.copy(), np.isfinite(wanted)
         for last in range(newest - 2 * DEPTH, newest + 1):
             moment = np.maximum(wanted, self.closed(last - DEPTH + 1))
-            more = decided.get(last + 1, self._always) if last < newest else self._never
+            more = self._decided(last + 1, decided) if last < newest else self._never
             goes = waits & (moment < more)
             entered[goes] = moment[goes]
             waits &= ~goes
             if (waits & (moment == more) & (moment > wanted)).any():
                 raise Unclear
         return entered
+
+    def _decided(self, height: int, decided: Mapping[int, Floats]) -> Floats:
+        if height in decided:
+            return decided[height]
+        return self._told[height][0] if height in self._told else self._always

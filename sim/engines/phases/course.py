@@ -44,6 +44,37 @@ class Course(NamedTuple):
     nil: bool
 
 
+class Phases:
+    """A protocol's arrows, one event each.
+
+    Parameters
+    ----------
+    protocol
+        Whose transitions.
+    """
+
+    def __init__(self, protocol: type[Machine]) -> None:
+        self._name = protocol.__name__
+        self.arrows = [
+            (arrow.source, _SAME.get(event, event), arrow.target)
+            for arrow in protocol.transitions
+            for event in re.split(r", or | or |, ", arrow.event)
+        ]
+
+    def led_to(self, source: str, event: str) -> str:
+        """The phase that an event leads to.
+
+        Raises
+        ------
+        ValueError
+            It leads nowhere.
+        """
+        for start, what, target in self.arrows:
+            if (start, what) == (source, event):
+                return target
+        raise ValueError(f"{self._name} has no way from {source} on {event}")
+
+
 def course_of(protocol: type[Machine]) -> Course:
     """Read the course off a protocol's transitions.
 
@@ -52,31 +83,20 @@ def course_of(protocol: type[Machine]) -> Course:
     ValueError
         There is no way from the first phase to a decision.
     """
-    arrows = [
-        (arrow.source, _SAME.get(event, event), arrow.target)
-        for arrow in protocol.transitions
-        for event in re.split(r", or | or |, ", arrow.event)
-    ]
-
-    def led_to(source: str, event: str) -> str:
-        for start, what, target in arrows:
-            if (start, what) == (source, event):
-                return target
-        raise ValueError(f"{protocol.__name__} has no way from {source} on {event}")
-
-    phase = led_to(protocol.transitions[0].source, protocol.proposals[0].name)
-    accepted, phases = phase, [phase]
+    phases = Phases(protocol)
+    phase = phases.led_to(protocol.transitions[0].source, protocol.proposals[0].name)
+    accepted, reached = phase, [phase]
     for ballot in protocol.ballots[:-1]:
-        phase = led_to(phase, f"q {ballot.name}s")
-        phases.append(phase)
+        phase = phases.led_to(phase, f"q {ballot.name}s")
+        reached.append(phase)
     last = f"q {protocol.ballots[-1].name}s"
-    if led_to(phase, last) != "decided":
+    if phases.led_to(phase, last) != "decided":
         raise ValueError(f"{protocol.__name__} does not decide on {last}")
     return Course(
         protocol.proposals[0],
         protocol.proposal_votes,
         protocol.ballots,
-        tuple(phases),
-        (accepted, last, "decided") not in arrows,
-        not any(event == "own result differs" for _, event, _ in arrows),
+        tuple(reached),
+        (accepted, last, "decided") not in phases.arrows,
+        not any(event == "own result differs" for _, event, _ in phases.arrows),
     )

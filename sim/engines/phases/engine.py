@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sim.engines.events import engine as events
+from sim.engines.phases.flows import FLOWS
 from sim.engines.phases.quiet import QUIET
 from sim.engines.result import Result, counted_result
 from sim.network.schema import Network
@@ -14,6 +15,9 @@ from sim.network.topology import Complete
 from sim.statistics.counts import Task
 
 if TYPE_CHECKING:
+    from sim.engines.events.measures import Measures
+    from sim.engines.phases.pipelined import PipelinedRun
+    from sim.engines.phases.run import Run
     from sim.scenario.schema import Scenario
     from sim.statistics.counts import Counts
 
@@ -30,8 +34,8 @@ def refusal(scenario: Scenario) -> str | None:
 def _obstacles(scenario: Scenario) -> Iterator[str]:
     yield from events.obstacles(scenario)
     protocol, faults = scenario.consensus.protocol, scenario.faults
-    if protocol not in QUIET:
-        yield f"it does not know the phases of {protocol} (it has {', '.join(QUIET)})"
+    if protocol not in {*QUIET, *FLOWS.builtin}:
+        yield f"it does not know the phases of {protocol} (it has {', '.join([*QUIET, *FLOWS.builtin])})"
     if scenario.chained:
         yield "its blocks do not depend on those before (no recovery, on_failure or run.chains)"
     if faults.crashes and protocol not in QUIET:
@@ -43,6 +47,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
         yield "its messages take the direct way (network.topology complete)"
     if network.loss or network.duplication or network.reordering or network.gst or network.partitions:
         yield "its messages all arrive in their ordinary time (no loss, duplication, reordering, gst or partitions)"
+    if network.bandwidth is not None and protocol in FLOWS.builtin:
+        yield f"{protocol} has several blocks in flight, and its uplinks have no end (no network.bandwidth)"
     n = scenario.node_count
     refused = events.too_much(memory_needed(scenario), f"n^2 delays of {n:,} nodes")
     if refused:
@@ -53,6 +59,20 @@ def memory_needed(scenario: Scenario) -> int:
     """Bytes that a run needs at most, about, while nothing is run message by message."""
     n, devices = scenario.node_count, max(group.devices or 1 for group in scenario.nodes.values())
     return _BYTES_PER_PAIR * n * n + n * (_BYTES_PER_NODE + 32 * devices) + 8 * scenario.run.blocks
+
+
+def _run_of(
+    scenario: Scenario, measures: Measures, report: Callable[[Measures], None], failures: int | None
+) -> Run | PipelinedRun:
+    """Make the run of a chain, that has one height at a time or several."""
+    if scenario.consensus.protocol in FLOWS.builtin:
+        from sim.engines.phases.pipelined import PipelinedRun
+
+        return PipelinedRun(FLOWS.load(scenario.consensus.protocol)(scenario), measures, report, failures)
+    from sim.engines.phases.chain import Chain
+    from sim.engines.phases.run import Run
+
+    return Run(Chain(scenario), measures, report, failures)
 
 
 def run_phases(
@@ -75,15 +95,13 @@ def run_phases(
         Ctrl-C; it has the result of the blocks that are over.
     """
     from sim.engines.events.measures import Measures
-    from sim.engines.phases.chain import Chain
-    from sim.engines.phases.run import Run
 
     def told(measures: Measures) -> None:
         if report:
             report(measures.counts)
 
     measures = Measures(Task(scenario.scenario_id, ENGINE, scenario.run.seed))
-    run = Run(Chain(scenario), measures, told, failures)
+    run = _run_of(scenario, measures, told, failures)
     stopped = False
     try:
         run.run()

@@ -30,6 +30,13 @@ class Executions:
         Whose executors.
     uniforms
         Makes the source of their times, from its key.
+
+    Attributes
+    ----------
+    works : array of bool
+        Nodes that take time to execute.
+    idle : array of float
+        When each device of each node is free at first; infinite where a node has fewer.
     """
 
     def __init__(self, scenario: Scenario, uniforms: Callable[[int], Uniforms]) -> None:
@@ -38,13 +45,13 @@ class Executions:
         self._requests = range(scenario.workload.requests_per_block)
         self._draws = uniforms(named_key("execution", scenario.run.seed))
         self._drawn = any(self._constant(executor) is None for _, executor in self._laws)
-        self._works = np.zeros(scenario.node_count, bool)
+        self.works = np.zeros(scenario.node_count, bool)
         self._seconds = np.zeros(scenario.node_count)
         self.idle = np.full((scenario.node_count, max(group.devices or 1 for _, group in groups)), math.inf)
         for nodes, group in groups:
             self.idle[nodes, : group.devices or 1] = 0
         for nodes, executor in self._laws:
-            self._works[nodes] = True
+            self.works[nodes] = True
             self._seconds[nodes] = (self._constant(executor) or 0.0) * executor.slowed
 
     @staticmethod
@@ -70,7 +77,7 @@ class Executions:
             Shape (n,).
         """
         finished = start.copy()
-        who = np.flatnonzero(self._works & np.isfinite(start))
+        who = np.flatnonzero(self.works & np.isfinite(start))
         if not len(who):
             return finished
         for request in self._requests:

@@ -18,6 +18,7 @@ from sim.consensus.protocols.icc_messages import (
 from sim.consensus.protocols.messages import ResultVote
 from sim.engines.events.world import FLUSHING, IDLE_S
 from sim.engines.phases.backlog import Backlog, Unclear
+from sim.engines.phases.course import Phases
 from sim.engines.phases.cut import Cut
 from sim.engines.phases.flow import Disturbed, Flow, Passed, Sent
 from sim.engines.phases.icc_height import Height, Notaries
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
     Floats = NDArray[np.float64]
-
-_PLAIN = {
-    ("beacon", "f+1 beacon shares", "ranks"),
-    ("ranks", "turn of a valid block", "shared"),
-    *((phase, "a block and its notarization", "notarized") for phase in ("beacon", "ranks", "shared")),
-    ("notarized", "q finalization shares, for it or a later block", "decided"),
-    *((phase, "q equal results, or another's proof", "certified") for phase in ("decided", "voted")),
-}
 
 
 class IccFlow(Flow):
@@ -60,14 +53,25 @@ class IccFlow(Flow):
 
     def __init__(self, scenario: Scenario, uniforms: Callable[[int], Uniforms] | None = None) -> None:
         super().__init__(scenario, uniforms)
-        missing = _PLAIN - set(self._protocol.transitions)
-        if missing or self._protocol.ballots != (NotarizationShare, FinalizationShare):
-            raise ValueError(f"{self._protocol.__name__} does not go the way that this engine knows: {sorted(missing)}")
+        self._check_phases()
         self._rank_s, self._notary_s = self.timeouts.of("rank"), self.timeouts.of("notary")
         self._last, self._free = scenario.run.blocks, np.zeros(self.n)
         self._notaries = Notaries(self.wire, self._quorum_of, self._more)
         self._always, self._never = np.full(self.n, -math.inf), np.full(self.n, math.inf)
         self._no_one = (self._always, self._always)
+
+    def _check_phases(self) -> None:
+        """See that the arrows are those of the plain course."""
+        phases, first = Phases(self._protocol), self._protocol.transitions[0].source
+        ranks = phases.led_to(first, f"f+1 {BeaconShare.name}s")
+        shared = phases.led_to(ranks, "turn of a valid block")
+        (notarized,) = {phases.led_to(phase, "a block and its notarization") for phase in (first, ranks, shared)}
+        decided = phases.led_to(notarized, f"q {self._protocol.ballots[-1].name}s")
+        voted = phases.led_to(decided, "executed the block")
+        (certified,) = {phases.led_to(phase, "q equal results") for phase in (decided, voted)}
+        way = (self._protocol.ballots, decided, certified)
+        if way != ((NotarizationShare, FinalizationShare), "decided", "certified"):
+            raise ValueError(f"{self._protocol.__name__} goes another way: {way}")
 
     @property
     def _led(self) -> int:
@@ -93,7 +97,7 @@ class IccFlow(Flow):
 
     def _stand_at(self, cut: Cut) -> None:
         self._counted, self._devices = cut.counted, cut.devices.copy()
-        self._backlog = Backlog(self.n, cut.height)
+        self._backlog = Backlog(cut)
         self._settled = cut.height - 1
         self._open: deque[Height] = deque()
         self._over_at, self._closers = math.inf, np.zeros(self.n, bool)
@@ -105,7 +109,8 @@ class IccFlow(Flow):
         """The first height that is not over yet."""
         at = self._open[0] if self._open else self._next
         before = at.devices if self.proposes or at.number <= self._settled else self._devices
-        return Cut(at.number, at.begun, before.copy(), at.shared_below, self._counted)
+        left = self._backlog.left_at(at.number, float(at.begun.min()))
+        return Cut(at.number, at.begun, before.copy(), at.shared_below, self._counted, left)
 
     # One height.
 
@@ -203,7 +208,7 @@ class IccFlow(Flow):
             self._settled, at.certified = at.number, at.decided
             if not self.proposes:
                 self._certify(at)
-            at.closed = self._backlog.close(at.number, at.certified)
+            at.closed = self._backlog.close(at.number, at.decided, at.certified)
 
     def _certify(self, at: Height) -> None:
         at.devices = self._devices.copy()
@@ -283,7 +288,7 @@ class IccFlow(Flow):
     def _sent(self, at: Height) -> tuple[Sent, ...]:
         given, voted = self._late(at)
         vote = self.wire.size(BeaconShare)
-        proposal = self.wire.size(Proposal) + (vote if at.number > 1 else 0)  # with its parent's notarization
+        proposal = self.wire.size(Proposal, 1 + (at.number > 1))  # with its parent's notarization
         sent = [(Proposal, at.arrived[at.makers[:1]], proposal), (BeaconShare, at.shared, vote)]
         sent += [(NotarizationShare, given, vote), (Notarization, at.finished, vote)]
         sent += [(FinalizationShare, at.finished, vote), (ResultVote, voted, vote)]

@@ -59,14 +59,17 @@ class Wire:
         self.bandwidth = bandwidth
         self._place = (self._own[:, np.newaxis] - self._own) % self.n if bandwidth is not None else None
 
-    def size(self, kind: type[Message]) -> int:
-        """Bytes of a message that carries one signature."""
-        return self.network.vote_bytes + (self.network.block_bytes if kind.block else 0)
+    def size(self, kind: type[Message], signatures: int = 1) -> int:
+        """Bytes of a message that carries so many signatures."""
+        return self.network.vote_bytes * signatures + (self.network.block_bytes if kind.block else 0)
+
+    def _address(self, kind: type[Message], height: int) -> Address:
+        return Address(height, 0, self._phase[kind])
 
     def delays(self, kind: type[Message], height: int) -> Floats:
         """How long the messages of all nodes take, shape (n, n) by sender and receiver; no time to oneself."""
         if self._links.constant is None:
-            return self._links.delays(Address(height, 0, self._phase[kind]))
+            return self._links.delays(self._address(kind, height))
         delays = np.full((self.n, self.n), self._links.constant)
         delays[self._own, self._own] = 0
         return delays
@@ -84,7 +87,7 @@ class Wire:
             When each uplink is free; changed.
         """
         constant = self._links.constant
-        address = Address(height, 0, self._phase[kind])
+        address = self._address(kind, height)
         delays = np.full(self.n, constant) if constant is not None else self._links.delays(address, sender)
         leave = np.full(self.n, sent)
         if self.bandwidth is not None and self.n > 1 and self._place is not None:
@@ -95,6 +98,22 @@ class Wire:
         arrivals: Floats = delays + leave
         arrivals[sender] = sent
         self._land(arrivals)
+        return arrivals
+
+    def to_one(self, kind: type[Message], height: int, receiver: int, sent: Floats) -> Floats:
+        """When the messages of all nodes arrive at one, and its own at once; for links without bandwidth.
+
+        Parameters
+        ----------
+        kind, height, receiver
+            Which messages.
+        sent
+            When each node sends its own, shape (n,); infinite where it sends none.
+        """
+        constant = self._links.constant
+        delays = constant if constant is not None else self._links.delays_to(self._address(kind, height), receiver)
+        arrivals: Floats = sent + delays
+        arrivals[receiver] = sent[receiver]
         return arrivals
 
     def from_all(self, kind: type[Message], height: int, sent: Floats, free: Floats) -> Floats:
@@ -125,7 +144,7 @@ class Wire:
         if constant is not None:
             np.add(leave, constant, out=arrivals) if leave.ndim > 1 else np.copyto(arrivals, leave + constant)
         else:
-            delays = self._links.delays(Address(height, 0, self._phase[kind]))
+            delays = self._links.delays(self._address(kind, height))
             np.add(delays.T, leave, out=arrivals)
         arrivals[self._own, self._own] = sent
         self._land(arrivals)

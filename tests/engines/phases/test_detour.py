@@ -80,7 +80,8 @@ def beginning(scenario: Scenario) -> Cut:
         node for name, nodes in scenario.numbering.items() for node in nodes[len(nodes) - scenario.faults.of(name) :]
     }
     begun = np.array([np.inf if node in silent else 0.0 for node in range(scenario.node_count)])
-    return Cut(1, begun, Executions(scenario, lambda key: KeyedUniforms(key, scenario.node_count)).idle)
+    idle = Executions(scenario, lambda key: KeyedUniforms(key, scenario.node_count)).idle
+    return Cut(1, begun, idle)
 
 
 def in_parts(

@@ -7,64 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from phase_scenarios import LATENCIES, LOGNORMAL, scenarios
 from phased import by_messages, check_times, steps_of
 from timed import chain
 
 from sim import Scenario
-
-LOGNORMAL = {"kind": "lognormal", "median": 0.05, "sigma": 0.6}
-FAR = {"kind": "normal", "mean": 0.1, "deviation": 0.01}
-LATENCIES = [
-    LOGNORMAL,
-    {"kind": "uniform", "low": 0.0, "high": 0.3},
-    {"kind": "pareto", "minimum": 0.02, "shape": 1.5},
-    {"kind": "regions", "between": {"eu": {"eu": LOGNORMAL, "us": FAR}, "us": {"us": LOGNORMAL}}},
-]
-SECONDS = [None, 0.01, 0.7, 3.0, {"kind": "lognormal", "median": 0.5, "sigma": 0.5}]
-LAWS = [None, None, {"difficulty": "near_tie", "rate": 0.05}, {"difficulty": "independent", "rate": 0.1}]
-
-
-@st.composite
-def scenarios(draw: st.DrawFn, sizes: tuple[int, ...] = (4, 7, 16)) -> Scenario:
-    """Chains of two groups, with anything that the engine knows, and timeouts that may run out."""
-    n, law = draw(st.sampled_from(sizes)), draw(st.sampled_from(LAWS))
-    first = draw(st.integers(1, n - 1))
-    nodes: dict[str, Any] = {}
-    for name, region, count in (("a", "eu", first), ("b", "us", n - first)):
-        executor: dict[str, Any] = {"kind": "gpu", "nondeterminism": law} if law else {"kind": "cpu"}
-        seconds = draw(st.sampled_from(SECONDS))
-        executor |= {} if seconds is None else {"seconds_per_request": seconds}
-        nodes[name] = {"count": count, "region": region, "executor": executor, "devices": draw(st.sampled_from([1, 2]))}
-        nodes[name]["power"] = draw(st.sampled_from([1, 1, 1, 2]))
-    power = sum(group["count"] * group["power"] for group in nodes.values())
-    consensus: dict[str, Any] = {
-        "protocol": draw(st.sampled_from(["pbft", "tendermint"])),
-        "result": draw(st.sampled_from(["certify", "propose"])),
-        "checkpoint_interval": draw(st.sampled_from([1, 2, 100])),
-        "timeouts": draw(
-            st.fixed_dictionaries(
-                {},
-                optional={
-                    key: st.sampled_from([0.1, 0.5, 2.0, 20.0])
-                    for key in ("view", "propose", "prevote", "precommit", "result", "commit")
-                },
-            )
-        ),
-    }
-    if draw(st.booleans()):
-        consensus["quorum"] = draw(st.integers(power // 2 + 1, power))
-    network = {"latency": draw(st.sampled_from(LATENCIES)), "bandwidth": draw(st.sampled_from([None, None, 1e5, 1e7]))}
-    faults: dict[str, Any] = {"byzantine": {"a": draw(st.integers(0, first - 1)) if draw(st.booleans()) else 0}}
-    return Scenario.model_validate(
-        {
-            "nodes": nodes,
-            "consensus": consensus,
-            "faults": faults,
-            "network": network,
-            "workload": {"requests_per_block": draw(st.sampled_from([1, 1, 3]))},
-            "run": {"blocks": draw(st.integers(1, 12)), "seed": draw(st.integers(0, 2**32))},
-        }
-    )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

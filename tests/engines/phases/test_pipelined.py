@@ -1,0 +1,62 @@
+"""Chains with several heights in flight: whole phases give what messages give, whatever is drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from phase_scenarios import LATENCIES, LOGNORMAL, scenarios
+from phased import by_messages, check_passed, passed_of
+from timed import chain
+
+from sim import Scenario
+
+PIPELINED = ("hotstuff", "icc")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(PIPELINED))
+def test_the_result_is_the_same_whatever_happens(scenario: Scenario) -> None:
+    by_messages(scenario)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(PIPELINED))
+def test_every_vote_is_cast_at_the_same_time(scenario: Scenario) -> None:
+    check_passed(scenario, passed_of(scenario))
+
+
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("protocol", PIPELINED)
+def test_forty_nodes_two_of_them_slow(protocol: str, result: str) -> None:
+    fast: dict[str, Any] = {"kind": "cpu", "seconds_per_request": 0.05}
+    scenario = Scenario.model_validate(
+        {
+            "nodes": {
+                "fast": {"count": 38, "executor": fast},
+                "slow": {"count": 2, "executor": fast | {"seconds_per_request": 0.15}},
+            },
+            "consensus": {"protocol": protocol, "result": result},
+            "network": {"latency": LOGNORMAL},
+            "run": {"blocks": 60, "seed": 3},
+        }
+    )
+    blocks = passed_of(scenario)
+    assert len(blocks) == 60
+    check_passed(scenario, blocks)
+    by_messages(scenario)
+
+
+@pytest.mark.parametrize("latency", LATENCIES[:2], ids=str)
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("protocol", PIPELINED)
+def test_where_nothing_goes_wrong_no_block_is_run_by_messages(protocol: str, result: str, latency: Any) -> None:
+    scenario = chain(
+        16,
+        executor={"seconds_per_request": 0.3},
+        consensus={"protocol": protocol, "result": result},
+        network={"latency": latency},
+        run={"blocks": 120},
+    )
+    assert by_messages(scenario) == 0
