@@ -54,9 +54,11 @@ class State(NamedTuple):
         """The height with which blocks must begin that are run by messages, for nodes that come back to be answered."""
         if not self.asleep:
             return self.height - 1
-        lowest = min(node.height for node in self.asleep.values())
-        useful = np.isfinite(self.begun) & (self.proves >= lowest)
-        return int(self.proves.min(where=useful, initial=self.height - 1))
+        without = np.isfinite(self.begun)
+        for number, node in self.asleep.items():
+            without[number] = node.machine.proves < self.proves[number]
+        asked = self.proves >= min(node.height for node in self.asleep.values())
+        return int(self.proves.min(where=without & asked, initial=self.height - 1))
 
     @property
     def first(self) -> float:

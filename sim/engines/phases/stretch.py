@@ -155,6 +155,7 @@ class Stretch(World):
             super().begin(node, height)
         elif node.up and node.number not in self._reached:
             self._reached[node.number] = self.clock.now
+            node.wait()
             ahead = sum(self.power[number] for number in self._reached) - self.scenario.faults_tolerated
             if 0 < ahead <= self.power[node.number]:
                 too_late = self._chain.too_late(self.clock.now) + self._chain.pause + _SLACK_S
@@ -203,8 +204,8 @@ class Stretch(World):
 
     def _forgets(self, number: int, height: int) -> bool:
         """Whether a node could have proved what was decided at a height, but has begun here without the proof."""
-        node = self.nodes[number]
-        return node.up and self._state.proves[number] >= height > self._proved(node)
+        able = number not in self._gone and self._state.proves[number] >= height
+        return bool(able) and height > self._proved(self.nodes[number])
 
     @staticmethod
     def _proved(node: Node) -> int:
@@ -265,7 +266,7 @@ class Stretch(World):
         return {
             number: Asleep(node.machine, node.executing, self.ledger.height_of(number))
             for number, node in enumerate(self.nodes)
-            if number in away
+            if number in away and isinstance(node.machine, Replica)
         }
 
     def _busy_until(self) -> Floats:
