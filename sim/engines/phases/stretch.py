@@ -155,7 +155,8 @@ class Stretch(World):
             super().begin(node, height)
         elif node.up and node.number not in self._reached:
             self._reached[node.number] = self.clock.now
-            node.wait()
+            if height <= self.blocks:  # after the last block nobody begins another
+                node.wait()
             ahead = sum(self.power[number] for number in self._reached) - self.scenario.faults_tolerated
             if 0 < ahead <= self.power[node.number]:
                 too_late = self._chain.too_late(self.clock.now) + self._chain.pause + _SLACK_S
