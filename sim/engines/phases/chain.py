@@ -100,8 +100,8 @@ class Chain:
         self.course = course_of(protocol)
         make = uniforms or (lambda key: KeyedUniforms(key, self.n))
         self.wire, self._executions = Wire(scenario, self._kinds, make), Executions(scenario, make)
-        self._leaders = Leaders(self.power, scenario.run.seed, 1)
-        self._answers = answers_of(scenario)
+        self.leaders = Leaders(self.power, scenario.run.seed, scenario.rounds)
+        self.answers = answers_of(scenario)
         self._weights = np.array(self.power)
         self._honest = np.zeros(self.n, bool)
         for name, nodes in scenario.numbering.items():
@@ -173,8 +173,8 @@ class Chain:
 
     def voters(self, before: State) -> Voters | None:
         """Who takes part in a block; None where its leader does not, or no result can have a quorum."""
-        up, answers = np.isfinite(before.begun), self._answers(before.height)
-        leader = self._leaders.of(before.height)[0]
+        up, answers = np.isfinite(before.begun), self.answers(before.height)
+        leader = self.leaders.of(before.height)[0]
         if not up[leader]:
             return None
         agree, diverged = up, 0

@@ -70,6 +70,7 @@ class Stretch(World):
         self.late = False
         """Whether it began too late: a node would have had to know more of the blocks before."""
         super().__init__(chain.scenario, failures=failures, measures=measures)
+        self._leaders, self._answers = chain.leaders, chain.answers  # which it has drawn
 
     def _plan(self) -> None:
         """Put on the calendar what is still to come, and let every node begin when it does (see `World`)."""
