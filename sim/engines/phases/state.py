@@ -54,11 +54,13 @@ class State(NamedTuple):
         """The height with which blocks must begin that are run by messages, for nodes that come back to be answered."""
         if not self.asleep:
             return self.height - 1
-        without = np.isfinite(self.begun)
-        for number, node in self.asleep.items():
-            without[number] = node.machine.proves < self.proves[number]
-        asked = self.proves >= min(node.height for node in self.asleep.values())
-        return int(self.proves.min(where=without & asked, initial=self.height - 1))
+        asked = np.isfinite(self.begun) & (self.proves >= self.lowest)
+        return int(self.proves.min(where=asked, initial=self.height - 1))
+
+    @property
+    def lowest(self) -> int:
+        """The lowest height that a node may still ask for."""
+        return min((node.height for node in self.asleep.values()), default=self.height)
 
     @property
     def first(self) -> float:

@@ -247,7 +247,12 @@ class Stretch(World):
         pending = bool((np.maximum(self._spoke, self._asked) > begun).any())
         missing = any(since > after.first for number, since in self._down.items() if number not in self._reached)
         disturbed = pending or missing or self._torn or chain.turning(after.first, after.last)
-        return None if disturbed or self._asks(after) or self._unclear(after) else after
+        if disturbed or self._asks(after) or self._unclear(after):
+            return None
+        self.late = any(
+            proves[number] >= after.lowest and node.machine.proves < proves[number] for number, node in asleep.items()
+        )
+        return None if self.late else after
 
     def _asks(self, after: State) -> bool:
         """Whether nodes that went on would have made one that was still behind ask what it has missed."""
@@ -296,6 +301,7 @@ def run_stretch(
             return stretch, None
         if stretch.over and not stretch.cut_short:
             return stretch, None
-        if not stretch.over and (left := stretch.left()) is not None:
+        left = None if stretch.over else stretch.left()
+        if left is not None or stretch.late:
             return stretch, left
         blocks *= 2

@@ -25,7 +25,18 @@ LAWS = [None, None, {"difficulty": "near_tie", "rate": 0.05}, {"difficulty": "in
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, sizes: tuple[int, ...] = (4, 7, 16)) -> Scenario:
+def crashes(draw: st.DrawFn, counts: dict[str, int]) -> dict[str, Any]:
+    """Some nodes of a group that stop, for good or for a while."""
+    group = draw(st.sampled_from(sorted(counts)))
+    places = st.lists(st.integers(0, counts[group] - 1), min_size=1, max_size=4, unique=True)
+    at = draw(st.just(0.0) | st.floats(0.0, 12.0))
+    lasts = draw(st.none() | st.floats(0.01, 12.0))
+    nodes = {group: draw(st.integers(1, max(1, counts[group] // 3)) | places)}
+    return {"nodes": nodes, "at": at} | ({} if lasts is None else {"until": at + lasts})
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, sizes: tuple[int, ...] = (4, 7, 16), *, crashing: bool = False) -> Scenario:
     """Chains of two groups, with anything that the engine knows, and timeouts that may run out."""
     n, law = draw(st.sampled_from(sizes)), draw(st.sampled_from(LAWS))
     first = draw(st.integers(1, n - 1))
@@ -55,6 +66,9 @@ def scenarios(draw: st.DrawFn, sizes: tuple[int, ...] = (4, 7, 16)) -> Scenario:
         consensus["quorum"] = draw(st.integers(power // 2 + 1, power))
     network = {"latency": draw(st.sampled_from(LATENCIES)), "bandwidth": draw(st.sampled_from([None, None, 1e5, 1e7]))}
     faults: dict[str, Any] = {"byzantine": {"a": draw(st.integers(0, first - 1)) if draw(st.booleans()) else 0}}
+    if crashing:
+        counts = {name: group["count"] for name, group in nodes.items()}
+        faults["crashes"] = draw(st.lists(crashes(counts), min_size=1, max_size=3))
     return Scenario.model_validate(
         {
             "nodes": nodes,
@@ -73,14 +87,20 @@ def test_the_result_is_the_same_whatever_happens(scenario: Scenario) -> None:
     by_messages(scenario)
 
 
-@settings(max_examples=10, deadline=None)
-@given(scenarios(), st.integers(1, 3))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(crashing=True))
+def test_the_result_is_the_same_while_nodes_come_and_go(scenario: Scenario) -> None:
+    by_messages(scenario)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios() | scenarios(crashing=True), st.integers(1, 3))
 def test_the_result_is_the_same_up_to_some_failing_block(scenario: Scenario, failures: int) -> None:
     by_messages(scenario, failures)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(scenario=scenarios())
+@given(scenario=scenarios() | scenarios(crashing=True))
 def test_every_vote_is_cast_at_the_same_time(scenario: Scenario) -> None:
     with pytest.MonkeyPatch.context() as patch:
         check_times(scenario, steps_of(scenario, patch))
