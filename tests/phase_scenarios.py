@@ -29,12 +29,25 @@ SHORT = dict.fromkeys(
 
 
 @st.composite
+def crashes(draw: st.DrawFn, counts: dict[str, int]) -> dict[str, Any]:
+    """Some nodes of a group that stop, for good or for a while."""
+    group = draw(st.sampled_from(sorted(counts)))
+    places = st.lists(st.integers(0, counts[group] - 1), min_size=1, max_size=4, unique=True)
+    at = draw(st.just(0.0) | st.floats(0.0, 12.0))
+    lasts = draw(st.none() | st.floats(0.01, 12.0))
+    nodes = {group: draw(st.integers(1, max(1, counts[group] // 3)) | places)}
+    return {"nodes": nodes, "at": at} | ({} if lasts is None else {"until": at + lasts})
+
+
+@st.composite
 def scenarios(
     draw: st.DrawFn,
     protocols: tuple[str, ...] = ("pbft", "tendermint"),
     sizes: tuple[int, ...] = (4, 7, 16),
     timeouts: Mapping[str, Sequence[float]] = SHORT,
     blocks: int = 12,
+    *,
+    crashing: bool = False,
 ) -> Scenario:
     """Chains of two groups, with anything that the engine knows, and timeouts that may run out."""
     n, law = draw(st.sampled_from(sizes)), draw(st.sampled_from(LAWS))
@@ -61,6 +74,9 @@ def scenarios(
     if consensus["protocol"] in {"pbft", "tendermint"}:
         network["bandwidth"] = draw(st.sampled_from([None, None, 1e5, 1e7]))
     faults: dict[str, Any] = {"byzantine": {"a": draw(st.integers(0, first - 1)) if draw(st.booleans()) else 0}}
+    if crashing:
+        counts = {name: group["count"] for name, group in nodes.items()}
+        faults["crashes"] = draw(st.lists(crashes(counts), min_size=1, max_size=3))
     return Scenario.model_validate(
         {
             "nodes": nodes,

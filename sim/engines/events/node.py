@@ -121,6 +121,10 @@ class Node:
         """Close a height that has failed for everybody."""
         self.carry_out(self.machine.close(height))
 
+    def wait(self) -> None:
+        """Be through with a height: its timers mean nothing any more."""
+        self._timers.clear()
+
     def crash(self) -> None:
         """Stop: timers and running executions are lost."""
         self.up = False

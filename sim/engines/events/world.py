@@ -413,7 +413,7 @@ class World:
     def _check_able(self) -> None:
         """End the run if no quorum can ever vote again: all that is not decided fails."""
         able = sum(self.power[number] for number in self._able) >= self.quorum
-        if (able and self._able & self.circumstances.honest) or self._stop.triggered:
+        if (able and self._able & self.circumstances.honest) or self._stop.triggered or self.finished:
             return
         height = self.tried + 1
         for block in self.ledger.pending():

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from sim.consensus.protocols.machine import Machine
+    from sim.consensus.protocols.replica import Replica
 
 
 class Asleep(NamedTuple):
@@ -22,7 +22,7 @@ class Asleep(NamedTuple):
         The first that it has not closed.
     """
 
-    machine: Machine
+    machine: Replica
     executing: frozenset[int]
     height: int
 

@@ -145,8 +145,8 @@ class Chain(Ground):
 
     def voters(self, before: State) -> Voters | None:
         """Who takes part in a block; None where its leader does not, or no result can have a quorum."""
-        up, answers = np.isfinite(before.begun), self._answers(before.height)
-        leader = self._leaders.of(before.height)[0]
+        up, answers = np.isfinite(before.begun), self.answers(before.height)
+        leader = self.leaders.of(before.height)[0]
         if not up[leader]:
             return None
         agree, diverged = up, 0

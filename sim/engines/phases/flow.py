@@ -110,7 +110,7 @@ class Flow(Ground, ABC):
         up = self._honest
         if height > self.scenario.run.blocks:
             return Backing(up, up, 0)
-        answers = self._answers(height)
+        answers = self.answers(height)
         if len(answers.power) <= 1:
             return Backing(up, up, 0)
         results = np.array(answers.results)

@@ -60,8 +60,8 @@ class Ground:
         self._kinds = self._protocol(self._setting).messages
         make = uniforms or (lambda key: KeyedUniforms(key, self.n))
         self.wire, self._executions = Wire(scenario, self._kinds, make), Executions(scenario, make)
-        self._leaders = Leaders(self.power, scenario.run.seed, self._led)
-        self._answers = answers_of(scenario)
+        self.leaders = Leaders(self.power, scenario.run.seed, scenario.rounds)
+        self.answers = answers_of(scenario)
         self._weights = np.array(self.power)
         self._honest: Bools = np.zeros(self.n, bool)
         for name, nodes in scenario.numbering.items():
@@ -69,8 +69,3 @@ class Ground:
         enough = min(faults + 1, int(self._weights[self._honest].sum()))
         self._quorum_of, self._enough = Quorum(self.power, self.quorum), Quorum(self.power, enough)
         self._more = Quorum(self.power, faults + 1)
-
-    @property
-    def _led(self) -> int:
-        """Leaders wanted of each height."""
-        return 1

@@ -117,7 +117,7 @@ class HotStuffFlow(Flow):
         yield from self._held
 
     def _ahead(self, number: int) -> Height:
-        leader = self._leaders.of(number)[0]
+        leader = self.leaders.of(number)[0]
         at = self._at[number] = Height.ahead(number, leader, self._backing(number, leader))
         at.devices, at.before = self._devices.copy(), self._asked
         return at
@@ -254,7 +254,7 @@ class HotStuffFlow(Flow):
         at.executed = at.decided
         if at.number <= self._last:
             self._execute(at, at.decided)
-        collector = self._leaders.of(at.number + CHAIN + 1)[0]
+        collector = self.leaders.of(at.number + CHAIN + 1)[0]
         votes = np.where(at.backing.agree, at.executed, math.inf)
         votes[list(at.strays)] = math.inf
         enough = float(self._quorum_of.reached(self.wire.to_one(ResultVote, at.number, collector, votes)))
@@ -396,14 +396,14 @@ class HotStuffFlow(Flow):
         above, vote = self._at.get(at.number + 2), self._vote
         self._make_sure(at)
         votes = at.cast(self._never if above is None else above.wanted)
-        votes[self._leaders.of(at.number + 1)[0]] = math.inf
+        votes[self.leaders.of(at.number + 1)[0]] = math.inf
         times = {vote.name: votes, "decide": at.decided}
         justified = 2 if at.number > 1 else 1
         others = self.n - 1
         sent = [Sent(self._proposal, others, self.wire.size(self._proposal, justified))]
         sent.append(Sent(vote, int(np.isfinite(votes).sum()), self.wire.size(vote)))
         if not self.proposes:
-            collector = self._leaders.of(at.number + CHAIN + 1)[0]
+            collector = self.leaders.of(at.number + CHAIN + 1)[0]
             results = np.where(at.executed < self._forgotten(at.number), at.executed, math.inf)
             results[[collector, *(node for node, taken in at.strays.items() if node == taken)]] = math.inf
             times |= {ResultVote.name: results, "certify": at.done}
@@ -436,12 +436,12 @@ class HotStuffFlow(Flow):
         Who has not begun the height of the last certificate that it took, as that was too late, takes whoever brought
         the one that was missing, and gets the result from there.
         """
-        third, collector = self._at[at.number + CHAIN], self._leaders.of(at.number + CHAIN + 1)[0]
+        third, collector = self._at[at.number + CHAIN], self.leaders.of(at.number + CHAIN + 1)[0]
         unsure = np.isfinite(at.decided) & np.isinf(third.begun) & (at.decided != third.known)
         for node in np.flatnonzero(unsure).tolist():
             lower = (self._at[number] for number in range(max(self._low, self._first), at.number + CHAIN))
             brought = [one for one in lower if one.known[node] == at.decided[node]]
-            taken = self._leaders.of(brought[0].number + 1)[0] if brought else node
+            taken = self.leaders.of(brought[0].number + 1)[0] if brought else node
             if taken != collector:
                 at.strays[node] = taken
             above = self._at[at.number + 1].decided[node]

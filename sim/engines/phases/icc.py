@@ -73,10 +73,6 @@ class IccFlow(Flow):
         if way != ((NotarizationShare, FinalizationShare), "decided", "certified"):
             raise ValueError(f"{self._protocol.__name__} goes another way: {way}")
 
-    @property
-    def _led(self) -> int:
-        return self.scenario.rounds
-
     def blocks(self, cut: Cut) -> Iterator[Passed]:
         """Work out blocks, from a cut on (see `Flow.blocks`)."""
         self._stand_at(cut)
@@ -135,7 +131,7 @@ class IccFlow(Flow):
 
     def _proposed(self, number: int, begun: Floats, shared: Floats | None) -> Height:
         """A height whose maker may have begun it, though others have not finished the one below."""
-        makers = self._leaders.of(number)
+        makers = self.leaders.of(number)
         backs, agree, diverged = self._backing(number, makers[0])
         known, devices = self._known(number, shared), self._devices.copy()
         alone, maker = self._never.copy(), makers[0]

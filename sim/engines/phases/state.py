@@ -54,9 +54,13 @@ class State(NamedTuple):
         """The height with which blocks must begin that are run by messages, for nodes that come back to be answered."""
         if not self.asleep:
             return self.height - 1
-        lowest = min(node.height for node in self.asleep.values())
-        useful = np.isfinite(self.begun) & (self.proves >= lowest)
-        return int(self.proves.min(where=useful, initial=self.height - 1))
+        asked = np.isfinite(self.begun) & (self.proves >= self.lowest)
+        return int(self.proves.min(where=asked, initial=self.height - 1))
+
+    @property
+    def lowest(self) -> int:
+        """The lowest height that a node may still ask for."""
+        return min((node.height for node in self.asleep.values()), default=self.height)
 
     @property
     def first(self) -> float:

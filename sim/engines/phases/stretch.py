@@ -69,6 +69,7 @@ class Stretch(TakenUp):
         self.late = False
         """Whether it began too late: a node would have had to know more of the blocks before."""
         super().__init__(chain.scenario, failures=failures, measures=measures)
+        self._leaders, self._answers = chain.leaders, chain.answers  # which it has drawn
 
     def _plan(self) -> None:
         """Put on the calendar what is still to come, and let every node begin when it does (see `World`)."""
@@ -141,6 +142,8 @@ class Stretch(TakenUp):
             super().begin(node, height)
         elif node.up and node.number not in self._reached:
             self._reached[node.number] = self.clock.now
+            if height <= self.blocks:  # after the last block nobody begins another
+                node.wait()
             ahead = sum(self.power[number] for number in self._reached) - self.scenario.faults_tolerated
             if 0 < ahead <= self.power[node.number]:
                 too_late = self._chain.too_late(self.clock.now) + self._chain.pause + _SLACK_S
@@ -189,8 +192,8 @@ class Stretch(TakenUp):
 
     def _forgets(self, number: int, height: int) -> bool:
         """Whether a node could have proved what was decided at a height, but has begun here without the proof."""
-        node = self.nodes[number]
-        return node.up and self._state.proves[number] >= height > self._proved(node)
+        able = number not in self._gone and self._state.proves[number] >= height
+        return bool(able) and height > self._proved(self.nodes[number])
 
     @staticmethod
     def _proved(node: Node) -> int:
@@ -230,7 +233,12 @@ class Stretch(TakenUp):
         pending = bool((np.maximum(self._spoke, self._asked) > begun).any())
         missing = any(since > after.first for number, since in self._down.items() if number not in self._reached)
         disturbed = pending or missing or self._torn or chain.turning(after.first, after.last)
-        return None if disturbed or self._asks(after) or self._unclear(after) else after
+        if disturbed or self._asks(after) or self._unclear(after):
+            return None
+        self.late = any(
+            proves[number] >= after.lowest and node.machine.proves < proves[number] for number, node in asleep.items()
+        )
+        return None if self.late else after
 
     def _asks(self, after: State) -> bool:
         """Whether nodes that went on would have made one that was still behind ask what it has missed."""
@@ -251,7 +259,7 @@ class Stretch(TakenUp):
         return {
             number: Asleep(node.machine, node.executing, self.ledger.height_of(number))
             for number, node in enumerate(self.nodes)
-            if number in away
+            if number in away and isinstance(node.machine, Replica)
         }
 
     def _busy_until(self) -> Floats:
@@ -279,6 +287,7 @@ def run_stretch(
             return stretch, None
         if stretch.over and not stretch.cut_short:
             return stretch, None
-        if not stretch.over and (left := stretch.left()) is not None:
+        left = None if stretch.over else stretch.left()
+        if left is not None or stretch.late:
             return stretch, left
         blocks *= 2

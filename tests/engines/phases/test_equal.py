@@ -20,14 +20,20 @@ def test_the_result_is_the_same_whatever_happens(scenario: Scenario) -> None:
     by_messages(scenario)
 
 
-@settings(max_examples=10, deadline=None)
-@given(scenarios(), st.integers(1, 3))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(crashing=True))
+def test_the_result_is_the_same_while_nodes_come_and_go(scenario: Scenario) -> None:
+    by_messages(scenario)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios() | scenarios(crashing=True), st.integers(1, 3))
 def test_the_result_is_the_same_up_to_some_failing_block(scenario: Scenario, failures: int) -> None:
     by_messages(scenario, failures)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(scenario=scenarios())
+@given(scenario=scenarios() | scenarios(crashing=True))
 def test_every_vote_is_cast_at_the_same_time(scenario: Scenario) -> None:
     with pytest.MonkeyPatch.context() as patch:
         check_times(scenario, steps_of(scenario, patch))
