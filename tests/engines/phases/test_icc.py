@@ -72,6 +72,20 @@ def test_most_blocks_have_a_node_that_goes_on_with_a_notarization_from_another()
     assert relayed > 20
 
 
+def test_a_node_may_go_on_before_it_knows_the_ranks_and_shares_the_next_beacon_then() -> None:
+    timeouts = {"rank": 60.0, "notary": 0.0}
+    scenario = chain(
+        7,
+        consensus={"protocol": "icc", "timeouts": timeouts},
+        network={"latency": {"kind": "pareto", "minimum": 0.02, "shape": 1.5}},
+        run={"blocks": 60},
+    )
+    blocks = passed_of(scenario)
+    early = [(block.times["beacon share"] == block.times["notarization"]).any() for block in blocks]
+    assert sum(early) > 2
+    check_passed(scenario, blocks)
+
+
 @pytest.mark.parametrize(
     ("result", "timeouts"),
     [
