@@ -103,12 +103,14 @@ class Pipelined(Machine):
         super().__init__(setting)
         self.open = 1
         """The lowest height that it has not closed."""
-        self.held = 0
-        """How often flow control has kept it from going on."""
         self._pending: dict[int, Pending] = {}
         self._last = 0
         """The latest height that is known to be decided."""
         self._wanted = self._asked = 0
+        self._base = 0
+        """The height at which it has begun, if in the middle."""
+        self._unclosed: set[int] = set()
+        """Heights up to that one that are decided and not closed."""
         self._on |= {Fetch: self._on_fetch, ResultVote: self._on_result_vote}
 
     # Inputs.
@@ -185,15 +187,22 @@ class Pipelined(Machine):
         copies
             What `copies` was then.
         """
-        self.height = self._last = self._asked = self._wanted = self.open = height
+        self.height = self._last = self._asked = self._wanted = self.open = self._base = height
         pending, block = self._at(height), Value(0, 0, 0, None)  # by this name, all replicas call the block the same
         pending.decided = Decide(height, 0, block)
         self._stand_on(pending, block, copies)
 
+    def decided_below(self, height: int) -> None:
+        """A height up to that at which it has begun is decided now (see `stand_at`): it waits for its results."""
+        self._unclosed.add(height)
+
     def close_below(self, height: int) -> Sequence[Effect]:
-        """Close the height at which it has begun (see `stand_at`)."""
-        self._at(height).done = True
-        self._settle()
+        """Close a height up to that at which it has begun."""
+        self._unclosed.discard(height)
+        if height == self._base:
+            self._at(height).done = True
+            self._settle()
+        self._go_on()
         return self._flush()
 
     @property
@@ -279,10 +288,7 @@ class Pipelined(Machine):
 
     def _go_on(self) -> None:
         """Ask to enter what is wanted, unless too many blocks wait for their results."""
-        if self._asked >= self._wanted:
-            return
-        if self._backlog() >= DEPTH:
-            self.held += 1
+        if self._asked >= self._wanted or self._backlog() >= DEPTH:
             return
         first = max(self._asked + 1, self._wanted - DEPTH)
         self._out += [Advance(height) for height in range(first, self._wanted + 1)]
@@ -290,10 +296,11 @@ class Pipelined(Machine):
 
     def _backlog(self) -> int:
         """Blocks that are decided and not closed."""
-        if self._last < self.open + DEPTH - 1:
+        waiting = len(self._unclosed)
+        if self._last < self.open + DEPTH - 1 - waiting:
             return 0  # there is no room for so many
-        heights = range(self.open, self._last + 1)
-        return sum((p := self._pending.get(h)) is not None and p.decided is not None for h in heights)
+        heights = range(max(self.open, self._base + 1), self._last + 1)
+        return waiting + sum((p := self._pending.get(h)) is not None and p.decided is not None for h in heights)
 
     def _leave(self, height: int, round_: int) -> None:
         """Tell that one's last round of a height is over; what others decide is still adopted."""

@@ -235,9 +235,7 @@ class Node:
             self.world.trace.phase(self.world.clock.now, self.number, effect.height, effect.round, effect.phase)
 
     def _note_decision(self, effect: Decide) -> None:
-        if self.world.trace:
-            now = self.world.clock.now
-            self.world.trace.decided(now, self.number, effect.height, effect.round, effect.value)
+        self.world.decided(self.number, effect)
         block = self._block(effect.height)
         if block is not None:
             self.world.ledger.decided(self.number, block, effect.value, effect.round)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simpy import Event
 
     from sim.consensus.attackers import Answers
-    from sim.consensus.protocols.effects import Effect, Timer
+    from sim.consensus.protocols.effects import Decide, Effect, Timer
     from sim.consensus.protocols.messages import Message
     from sim.engines.events.trace import Trace
     from sim.engines.timing import Cause
@@ -222,6 +222,11 @@ class World:
         """A timer of a node has run out, and has an effect."""
         if self.trace:
             self.trace.timeout(self.clock.now, number, timer)
+
+    def decided(self, number: int, decision: Decide) -> None:
+        """An honest node has seen q final votes."""
+        if self.trace:
+            self.trace.decided(self.clock.now, number, decision.height, decision.round, decision.value)
 
     def answers(self, height: int) -> Answers:
         """What all nodes compute for a height's block; after the last one there is nothing to disagree about."""

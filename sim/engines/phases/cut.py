@@ -22,11 +22,11 @@ class Cut(NamedTuple):
       what is proposed. When it begins, it knows every certificate (HotStuff) or notarization (ICC) below that it will
       ever need, and has asked for the execution of no block out of order: of none below after one of this height or
       above.
-    - Up to some moment, only the plain course happens: no timer has an effect, nothing but the usual messages is sent,
-      nobody is kept from going on by flow control. By that moment all that the blocks below bring about is over at
-      every node: they are decided, executed and closed, all their messages are sent, and have arrived. And what a
-      timer that has an effect later is about, is at this height or above. If flows attribute what goes wrong to the
-      first height whose beginning sets the timer, or whose leader is silent, that moment is when its first node begins.
+    - Up to some moment, only the plain course happens: no timer has an effect, and nothing but the usual messages is
+      sent. By that moment all that the blocks below bring about is over at every node: they are decided, executed and
+      closed, all their messages are sent, and have arrived. And what a timer that has an effect later is about, is at
+      this height or above. If flows attribute what goes wrong to the first height whose beginning sets the timer, or
+      whose leader is silent, that moment is when its first node begins.
 
     So nothing below changes what happens at this height and above, but for the times told here.
 
@@ -39,22 +39,23 @@ class Cut(NamedTuple):
     devices
         When each device of each node is free, after all executions below, shape (n, devices); infinite where a node
         has fewer.
-    closed
-        When each node has closed all heights below, in seconds, shape (n,): no height is closed before those below it.
     shared
         ICC: when each node sends its share of the beacon of this height, shape (n,), infinite for those that take no
         part; None for other protocols, and for the first height.
     counted
         By node, how many copies of what it has sent the protocol has numbered so far (see `Pipelined.copies`); kept
         from one cut to the next.
+    backlog
+        Heights below that some node closes only after the first one begins: when each node decides it, and closes it,
+        shape (n,) each. No height is closed before those below it, and flow control counts what is not closed.
     """
 
     height: int
     begun: Floats
     devices: Floats
-    closed: Floats
     shared: Floats | None = None
     counted: Mapping[int, object] = {}
+    backlog: Mapping[int, tuple[Floats, Floats]] = {}
 
     @property
     def first(self) -> float:

@@ -31,11 +31,11 @@ from sim.engines.phases.watch import Watch
 from sim.network.keyed import KeyedUniforms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from sim.consensus.protocols.effects import Timer
+    from sim.consensus.protocols.effects import Decide, Timer
     from sim.consensus.protocols.messages import Message
     from sim.engines.events.ledger import Block
     from sim.engines.events.node import Node
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_KEPT_HEIGHTS = 64  # after which executions that are over are dropped
+_KEPT_HEIGHTS = 64  # after which times that nobody will ask for are dropped
 _RESULTS = (ResultVote, Certification)  # which matter to nothing but the results of their own height
 
 
@@ -91,7 +91,8 @@ class Detour(TakenUp):
         self._executions = Executions(scenario, lambda key: KeyedUniforms(key, len(cut.begun)))
         self._free = cut.devices
         self._shared: dict[int, Floats] = {}
-        self._closed: dict[int, Floats] = {}
+        self._closed = {height: closed for height, (_, closed) in cut.backlog.items()}
+        self._decided = {height: decided for height, (decided, _) in cut.backlog.items()}
         self._open = dict.fromkeys(range(len(cut.begun)), cut.height)
         self._odd = False
         self.left: Cut | None = None
@@ -106,24 +107,36 @@ class Detour(TakenUp):
         self.clock.call_at(self.starts, lambda _: self._check_able())
         self._machines = {node.number: node.machine for node in self.nodes if isinstance(node.machine, Pipelined)}
         self._speaking = [node.number for node in self.nodes if node.speaks]
-        self._held = dict.fromkeys(self._speaking, 0)
         if cut.height > 1:
             for number in self._speaking:
                 self._machines[number].stand_at(cut.height - 1, cut.counted.get(number))
                 self._occupy(self.nodes[number], cut.devices[number].tolist())
-                self._close_below(self.nodes[number], cut.height - 1, float(cut.closed[number]))
+                self._close_below(self.nodes[number])
         if cut.shared is not None:
             self._share_beacon(cut.height - 1, cut.shared)
         for number in self._speaking:
             if math.isfinite(cut.begun[number]):
                 self.clock.call_at(cut.begun[number], self._later(self.begin, self.nodes[number], cut.height))
 
-    def _close_below(self, node: Node, height: int, closed: float) -> None:
-        machine = self._machines[node.number]
-        if closed <= self.starts:
-            machine.close_below(height)
+    def _close_below(self, node: Node) -> None:
+        """Let a node close the heights below when it does, and count the decided ones until then."""
+        machine, number = self._machines[node.number], node.number
+        for height, (decided, closed) in sorted(self._cut.backlog.items()):
+            if self.starts < closed[number] and decided[number] < closed[number]:
+                self._at(decided[number], machine.decided_below, height)
+            self._at(closed[number], self._close_one, node, height)
+        if self._cut.height - 1 not in self._cut.backlog:
+            machine.close_below(self._cut.height - 1)
+
+    def _at(self, moment: float, action: Callable[..., None], *arguments: object) -> None:
+        """Do something at a moment; at once, if that is past."""
+        if moment <= self.starts:
+            action(*arguments)
         else:
-            self.clock.call_at(closed, lambda _: node.carry_out(machine.close_below(height)))
+            self.clock.call_at(float(moment), self._later(action, *arguments))
+
+    def _close_one(self, node: Node, height: int) -> None:
+        node.carry_out(self._machines[node.number].close_below(height))
 
     def _share_beacon(self, height: int, sent: Floats) -> None:
         """Let the shares of the first height's beacon arrive: those that have done so by now, at once."""
@@ -161,9 +174,7 @@ class Detour(TakenUp):
         """Send a message to all others (see `World`)."""
         self._odd = self._unusual(message, copy)
         if isinstance(message, BeaconShare) and not copy:
-            if message.height not in self._shared:
-                self._shared[message.height] = np.full(self.n, math.inf)
-            self._shared[message.height][sender] = self.clock.now
+            self._mark(self._shared, message.height, sender)
         super().broadcast(sender, message, copy)
 
     def send(self, sender: int, receivers: Sequence[int], message: Message, copy: int) -> None:
@@ -213,12 +224,21 @@ class Detour(TakenUp):
 
     def closed(self, node: Node, height: int) -> None:
         """A node has closed all heights below one (see `World`)."""
-        for below in range(self._open[node.number] + 1, height + 1):
-            if below not in self._closed:
-                self._closed[below] = np.full(self.n, math.inf)
-            self._closed[below][node.number] = self.clock.now
+        for below in range(self._open[node.number], height):
+            self._mark(self._closed, below, node.number)
         self._open[node.number] = max(height, self._open[node.number])
         super().closed(node, height)
+
+    def decided(self, number: int, decision: Decide) -> None:
+        """An honest node has seen q final votes (see `World`)."""
+        super().decided(number, decision)
+        self._mark(self._decided, decision.height, number)
+
+    def _mark(self, times: dict[int, Floats], height: int, number: int) -> None:
+        """A node does something for the first time at a height, now."""
+        if height not in times:
+            times[height] = np.full(self.n, math.inf)
+        times[height][number] = min(times[height][number], self.clock.now)
 
     def leave(self, node: Node, height: int) -> None:
         """An honest node has left the last round of a height (see `World`)."""
@@ -240,29 +260,31 @@ class Detour(TakenUp):
         while watch.touched(watch.lowest):
             self._pass_over(watch.lowest)
         if watch.lowest <= self.blocks and self._all_over(watch.lowest):
-            self._note_held()
-            if not self._in_order(watch.lowest):
-                self._pass_over(watch.lowest)
-            elif not watch.touched(watch.lowest):
+            if self._in_order(watch.lowest):
                 self.left = self._cut_at(watch.lowest)
                 self._stop.succeed()
+            else:
+                self._pass_over(watch.lowest)
 
     def _pass_over(self, height: int) -> None:
         kept = self._kept.pop(height, None)
         if kept is not None:
             self._sure.absorb(kept)
-        self._shared.pop(height - 1, None)
-        self._closed.pop(height, None)
+        for times in (self._shared, self._closed, self._decided):
+            times.pop(height - _KEPT_HEIGHTS, None)
         self._watch.pass_over()
         if height % _KEPT_HEIGHTS == 0:
             self._free, self._asked = self._executed_below(height)
 
     def _all_over(self, height: int) -> bool:
-        """Whether all has happened that heights below one bring about, and every node has begun it."""
-        if self.ledger.first < height or not self._watch.quiet_below(height):
+        """Whether all has happened that heights below one bring about, and every node has begun it.
+
+        A node may close a height by others' proof before it decides it, and then say its result.
+        """
+        if self.ledger.first < height or not self._watch.quiet_below(height) or height - 1 not in self._decided:
             return False
-        begun = self._watch.begun(height)[self._speaking]
-        return bool(np.isfinite(begun).all()) and not any(
+        moments = self._watch.begun(height) + self._decided[height - 1]
+        return bool(np.isfinite(moments[self._speaking]).all()) and not any(
             self._machines[number].looks_below(height) for number in self._speaking
         )
 
@@ -280,18 +302,21 @@ class Detour(TakenUp):
         rest = [executions[len(first) :] for first, executions in zip(below, self._asked, strict=True)]
         return self._executions.after(below, self._free), rest
 
-    def _note_held(self) -> None:
-        """Flow control has kept a node from going on."""
-        held = {number: self._machines[number].held for number in self._speaking}
-        if held != self._held:
-            self._held = held
-            self._watch.goes_wrong(0, self.clock.now)
-
     def _cut_at(self, height: int) -> Cut:
         counted = {number: self._machines[number].copies for number in self._speaking}
         kept = {number: copies for number, copies in counted.items() if copies is not None}
         begun, devices = self._watch.begun(height), self._executed_below(height)[0]
-        return Cut(height, begun, devices, self._closed[height], self._shared.get(height - 1), kept)
+        backlog = self._backlog(height, float(begun.min()))
+        return Cut(height, begun, devices, self._shared.get(height - 1), kept, backlog)
+
+    def _backlog(self, height: int, first: float) -> dict[int, tuple[Floats, Floats]]:
+        """When nodes decide and close heights below one that some close only after a moment (see `Cut`)."""
+        never = np.full(self.n, math.inf)
+        return {
+            below: (self._decided.get(below, never), self._closed[below])
+            for below in sorted(self._closed)
+            if below < height and (self._closed[below][self._speaking] > first).any()
+        }
 
     @property
     def seen(self) -> Measures:

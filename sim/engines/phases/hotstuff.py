@@ -87,7 +87,8 @@ class HotStuffFlow(Flow):
     # Where it stands.
 
     def _stand_at(self, cut: Cut) -> None:
-        self._cut, self._first, self._devices = cut, cut.height, cut.devices.copy()
+        self._start = self._cut = cut
+        self._first, self._devices = cut.height, cut.devices.copy()
         self._low = self._top = self._bottom = cut.height
         self._at: dict[int, Height] = {}
         self._odds = Odds(self.timeouts, self._at)
@@ -239,7 +240,7 @@ class HotStuffFlow(Flow):
             at.done = at.closed = at.decided
         else:
             self._certify(at)
-            at.closed = np.maximum(at.done, self._cut.closed if before is None else before.closed)
+            at.closed = np.maximum(at.done, self._closed(at.number - 1))
             self._odds.look_at_results(at.number)
             self._pass_over(at)
         linked = np.minimum(at.known, at.closed)  # who has closed a height waits for nothing of it
@@ -278,8 +279,7 @@ class HotStuffFlow(Flow):
             ):
                 number -= 1
             for one in (self._at[above] for above in range(number, at.number)):
-                lower = self._at.get(one.number - 1)
-                open_from = (self._cut if lower is None else lower).closed[node]
+                open_from = self._closed(one.number - 1)[node]
                 moment = max(heard, open_from)
                 one.closed = one.closed.copy()
                 if moment < min(one.decided[node], one.done[node]):
@@ -329,12 +329,23 @@ class HotStuffFlow(Flow):
         return begun
 
     def _closed(self, number: int) -> Floats:
-        return self._at[number].closed if number >= self._first else self._always
+        if number >= self._first:
+            return self._at[number].closed
+        return self._start.backlog.get(number, (self._always, self._always))[1]
 
     def _decided(self, number: int) -> Floats:
         if number < self._first:
-            return self._always
+            return self._start.backlog.get(number, (self._always, self._always))[0]
         return self._at[number].decided if number in self._at else self._never
+
+    def _backlog(self, at: Height) -> dict[int, tuple[Floats, Floats]]:
+        """What some node closes only after the first one begins a height."""
+        backlog: dict[int, tuple[Floats, Floats]] = {}
+        below, soonest = at.number - 1, float(at.begun.min())
+        while (self._closed(below)[self._honest] > soonest).any():
+            backlog[below] = self._decided(below), self._closed(below)
+            below -= 1
+        return backlog
 
     # Passing blocks on.
 
@@ -365,8 +376,7 @@ class HotStuffFlow(Flow):
         if self._held and self._takes_over(self._low, until):
             at = self._at[self._low]
             devices = at.devices if self.proposes or at.counted else self._devices.copy()
-            closed = self._at[self._low - 1].closed
-            self._cut = Cut(self._low, at.begun, devices, closed, None, self._cut.counted)
+            self._cut = Cut(self._low, at.begun, devices, None, self._start.counted, self._backlog(at))
             held, self._held = self._held, []
             yield from held
 
@@ -379,10 +389,7 @@ class HotStuffFlow(Flow):
         if len(above) == CHAIN + 1 and (below.linked > np.maximum.reduce(above))[up].any():
             return False
         higher = range(number, self._top + 1)
-        if any((one.jumped and (one.asked < at.before)[up].any()) for one in (self._at[above] for above in higher)):
-            return False
-        higher = range(number + 1, min(number + DEPTH + CHAIN, self._top) + 1)
-        return self.proposes or not any(self._at[one].held_up for one in higher)
+        return not any((one.jumped and (one.asked < at.before)[up].any()) for one in map(self._at.__getitem__, higher))
 
     def _passed(self, at: Height, empties: tuple[Sent, ...] = ()) -> Passed:
         known = float(self._enough.reached(at.done.copy()))

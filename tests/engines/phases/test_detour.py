@@ -81,7 +81,7 @@ def beginning(scenario: Scenario) -> Cut:
     }
     begun = np.array([np.inf if node in silent else 0.0 for node in range(scenario.node_count)])
     idle = Executions(scenario, lambda key: KeyedUniforms(key, scenario.node_count)).idle
-    return Cut(1, begun, idle, begun)
+    return Cut(1, begun, idle)
 
 
 def in_parts(
