@@ -245,10 +245,19 @@ class HotStuffFlow(Flow):
             self._pass_over(at)
         linked = np.minimum(at.known, at.closed)  # who has closed a height waits for nothing of it
         at.linked = linked if before is None else np.maximum(linked, before.linked)
-        if at.number == self._last:
-            self._over_at = float(at.closed[self._honest].max())
-            for number in range(self._last + 1, self._top + 2):
-                self._at[number].begun = self._begun_in_time(self._at[number], self._at[number].begun)
+        if at.number >= self._last:
+            self._see_over()
+
+    def _see_over(self) -> None:
+        """See when the last block is over."""
+        over_at = float(self._at[self._last].closed[self._honest].max())
+        if over_at == self._over_at:
+            return
+        self._over_at = over_at
+        for number in range(self._last + 1, self._top + 2):
+            at = self._at[number]
+            at.begun = self._begun_in_time(at, at.begun)
+            self._odds.note(over_at if over_at < at.proposed < math.inf else math.inf)
 
     def _certify(self, at: Height) -> None:
         at.devices, at.before = self._devices.copy(), self._asked
@@ -318,7 +327,7 @@ class HotStuffFlow(Flow):
         begun, last = np.where(waits, math.inf, wanted), at.number - CHAIN - 1
         while (self._decided(last) > wanted)[waits].any():
             last -= 1
-        while waits.any() and last < at.number:
+        while waits.any() and last <= self._top:
             moment, above = np.maximum(wanted, self._closed(last - DEPTH + 1)), self._decided(last + 1)
             tied = waits & (moment == above) & (moment > wanted)
             self._odds.note(first(moment, tied))
