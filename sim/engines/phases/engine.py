@@ -107,7 +107,6 @@ def run_phases(
         run.run()
     except KeyboardInterrupt:
         stopped = True
-    measures = run.measures
     measures.ended(run.ended, None)
     timing = replace(measures.timing(), blocks_by_messages=run.by_messages)
     if not stopped:

@@ -87,7 +87,8 @@ class Flow(Ground, ABC):
 
     def start(self) -> Cut:
         """Where the chain stands before its first block."""
-        return Cut(1, np.where(self._honest, 0.0, math.inf), self._executions.idle.copy())
+        begun = np.where(self._honest, 0.0, math.inf)
+        return Cut(1, begun, self._executions.idle.copy())
 
     @abstractmethod
     def blocks(self, cut: Cut) -> Iterator[Passed]:

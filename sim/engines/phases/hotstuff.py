@@ -87,7 +87,8 @@ class HotStuffFlow(Flow):
     # Where it stands.
 
     def _stand_at(self, cut: Cut) -> None:
-        self._cut, self._first, self._devices = cut, cut.height, cut.devices.copy()
+        self._start = self._cut = cut
+        self._first, self._devices = cut.height, cut.devices.copy()
         self._low = self._top = self._bottom = cut.height
         self._at: dict[int, Height] = {}
         self._odds = Odds(self.timeouts, self._at)
@@ -119,7 +120,7 @@ class HotStuffFlow(Flow):
     def _ahead(self, number: int) -> Height:
         leader = self._leaders.of(number)[0]
         at = self._at[number] = Height.ahead(number, leader, self._backing(number, leader))
-        at.devices = self._devices.copy()
+        at.devices, at.before = self._devices.copy(), self._asked
         return at
 
     # One height.
@@ -155,18 +156,36 @@ class HotStuffFlow(Flow):
         if self._executes(at):
             start = at.ready.copy()
             start[at.leader] = math.inf
-            at.ready = self._execute(at.number, start)
-            at.ready[at.leader] = at.proposed
+            self._execute(at, start)
+            at.ready = at.executed
             if self.scenario.rounds == 1:  # who computed something else says so with a new-view
                 self._odds.note(first(at.ready, self._honest & ~at.backing.backs))
 
-    def _execute(self, number: int, start: Floats) -> Floats:
-        """Executions, which have to be asked for in the order of the heights."""
-        overtaken = np.isfinite(start) & (start < self._asked) & self._executions.works
-        if overtaken.any():
-            self._odds.note(float(start[overtaken].min()))
-        self._asked = np.where(np.isfinite(start), np.maximum(self._asked, start), self._asked)
-        return self._executions.done(number, start, self._devices)
+    def _execute(self, at: Height, start: Floats) -> None:
+        """See when executions are done that are asked for at some times, first come, first served."""
+        asks = np.isfinite(start)
+        at.asked = np.where(asks, start, at.asked)
+        early = asks & (start < self._asked) & self._executions.works
+        self._asked = np.where(asks, np.maximum(self._asked, start), self._asked)
+        done = self._executions.done(at.number, np.where(early, math.inf, start), self._devices)
+        at.executed = np.where(asks, done, at.executed)
+        if early.any():
+            at.jumped = True
+            for node in np.flatnonzero(early).tolist():
+                self._execute_in_order(at, node)
+
+    def _execute_in_order(self, at: Height, node: int) -> None:
+        """Work out anew the executions of a node that asked for this one before it asked for some below."""
+        heights = [self._at[number] for number in range(self._low, at.number + 1)]
+        heights = heights[next(place for place, one in enumerate(heights) if one.asked[node] >= at.asked[node]) :]
+        self._devices[node] = heights[0].devices[node]
+        for one in sorted(heights, key=lambda height: float(height.asked[node])):
+            above = self._at.get(one.number + 2)
+            lost = self.proposes and above is not None and one.lost(one.asked, above.wanted)[node]
+            alone = self._never.copy()
+            alone[node] = math.inf if lost else one.asked[node]
+            one.executed = one.executed.copy()
+            one.executed[node] = self._executions.done(one.number, alone, self._devices)[node]
 
     def _counted(self, at: Height, collector: int, votes: Floats) -> float:
         """When the collector of a height has q votes."""
@@ -177,12 +196,12 @@ class HotStuffFlow(Flow):
 
     def _learn(self, at: Height, known: Floats, after: Height) -> None:
         """Nodes learn the certificate of a height, want to begin the next, and decide two heights below."""
-        before = self._at.get(at.number - 1)
         at.known = known
-        at.linked = np.maximum(known, before.linked) if before is not None else known
         below = self._at.get(at.number - CHAIN)
         if below is not None:
-            below.decided = at.linked
+            lower = self._at.get(below.number - 1)
+            below.decided = np.maximum(np.maximum(below.known, self._at[below.number + 1].known), known)
+            below.decided = below.decided if lower is None else np.maximum(below.decided, lower.linked)
         after.wanted = known
         after.begun = self._entered(after)
 
@@ -192,7 +211,8 @@ class HotStuffFlow(Flow):
         if self._executes(at) and start < math.inf:
             alone = self._never.copy()
             alone[at.leader] = start
-            start = self._execute(at.number, alone)[at.leader]
+            self._execute(at, alone)
+            start = at.executed[at.leader]
         at.proposed = float(start)
         at.arrived = self._never
         if at.proposed < math.inf:
@@ -219,21 +239,34 @@ class HotStuffFlow(Flow):
         if self.proposes:
             at.done = at.closed = at.decided
         else:
-            at.devices = self._devices.copy()
             self._certify(at)
-            at.closed = np.maximum(at.done, before.closed) if before is not None else at.done
+            at.closed = np.maximum(at.done, self._closed(at.number - 1))
             self._odds.look_at_results(at.number)
-        if at.number == self._last:
-            self._over_at = float(at.closed[self._honest].max())
-            for number in range(self._last + 1, self._top + 2):
-                self._at[number].begun = self._begun_in_time(self._at[number], self._at[number].begun)
+            self._pass_over(at)
+        linked = np.minimum(at.known, at.closed)  # who has closed a height waits for nothing of it
+        at.linked = linked if before is None else np.maximum(linked, before.linked)
+        if at.number >= self._last:
+            self._see_over()
+
+    def _see_over(self) -> None:
+        """See when the last block is over."""
+        over_at = float(self._at[self._last].closed[self._honest].max())
+        if over_at == self._over_at:
+            return
+        self._over_at = over_at
+        for number in range(self._last + 1, self._top + 2):
+            at = self._at[number]
+            at.begun = self._begun_in_time(at, at.begun)
+            self._odds.note(over_at if over_at < at.proposed < math.inf else math.inf)
 
     def _certify(self, at: Height) -> None:
-        at.voted = at.decided
+        at.devices, at.before = self._devices.copy(), self._asked
+        at.executed = at.decided
         if at.number <= self._last:
-            at.voted = self._executions.done(at.number, at.decided, self._devices)
+            self._execute(at, at.decided)
         collector = self._leaders.of(at.number + CHAIN + 1)[0]
-        votes = np.where(at.backing.agree, at.voted, math.inf)
+        votes = np.where(at.backing.agree, at.executed, math.inf)
+        votes[list(at.strays)] = math.inf
         enough = float(self._quorum_of.reached(self.wire.to_one(ResultVote, at.number, collector, votes)))
         at.shown = max(float(at.decided[collector]), enough)
         if at.shown == math.inf:
@@ -241,7 +274,29 @@ class HotStuffFlow(Flow):
             return
         at.done = self.wire.from_one(Certification, at.number, collector, at.shown, self._free)
         at.done[~self._honest] = math.inf
-        at.done = np.where(self._heavy, np.minimum(at.done, at.voted), at.done)
+        at.done = np.where(self._heavy, np.minimum(at.done, at.executed), at.done)
+
+    def _pass_over(self, at: Height) -> None:
+        """Close heights that a node has not decided when it hears of this one's result, sooner than of theirs."""
+        below = self._at.get(at.number - 1)
+        if below is None or not (sooner := np.minimum(below.decided, below.done) > at.done).any():
+            return
+        for node in np.flatnonzero(sooner & np.isfinite(at.done)).tolist():
+            number, heard = at.number - 1, at.done[node]
+            while (
+                number > self._low and min(self._at[number - 1].decided[node], self._at[number - 1].done[node]) > heard
+            ):
+                number -= 1
+            for one in (self._at[above] for above in range(number, at.number)):
+                open_from = self._closed(one.number - 1)[node]
+                moment = max(heard, open_from)
+                one.closed = one.closed.copy()
+                if moment < min(one.decided[node], one.done[node]):
+                    one.closed[node] = moment
+                    self._odds.note(moment if moment < one.known[node] else math.inf)  # it would not wait for that
+                else:
+                    one.closed[node] = max(open_from, one.done[node])
+            at.closed[node] = max(heard, below.closed[node])
 
     # Flow control.
 
@@ -272,7 +327,7 @@ class HotStuffFlow(Flow):
         begun, last = np.where(waits, math.inf, wanted), at.number - CHAIN - 1
         while (self._decided(last) > wanted)[waits].any():
             last -= 1
-        while waits.any() and last < at.number:
+        while waits.any() and last <= self._top:
             moment, above = np.maximum(wanted, self._closed(last - DEPTH + 1)), self._decided(last + 1)
             tied = waits & (moment == above) & (moment > wanted)
             self._odds.note(first(moment, tied))
@@ -283,12 +338,23 @@ class HotStuffFlow(Flow):
         return begun
 
     def _closed(self, number: int) -> Floats:
-        return self._at[number].closed if number >= self._first else self._always
+        if number >= self._first:
+            return self._at[number].closed
+        return self._start.backlog.get(number, (self._always, self._always))[1]
 
     def _decided(self, number: int) -> Floats:
         if number < self._first:
-            return self._always
+            return self._start.backlog.get(number, (self._always, self._always))[0]
         return self._at[number].decided if number in self._at else self._never
+
+    def _backlog(self, at: Height) -> dict[int, tuple[Floats, Floats]]:
+        """What some node closes only after the first one begins a height."""
+        backlog: dict[int, tuple[Floats, Floats]] = {}
+        below, soonest = at.number - 1, float(at.begun.min())
+        while (self._closed(below)[self._honest] > soonest).any():
+            backlog[below] = self._decided(below), self._closed(below)
+            below -= 1
+        return backlog
 
     # Passing blocks on.
 
@@ -303,12 +369,11 @@ class HotStuffFlow(Flow):
         self._make_sure(at)
         if not at.counted or any((times[up] >= until).any() for times in (at.closed, at.decided, at.begun, at.ready)):
             return False
-        return self.proposes or not ((at.voted >= until) & (self._forgotten(number) >= until))[up].any()
+        return self.proposes or not ((at.executed >= until) & (self._forgotten(number) >= until))[up].any()
 
     def _make_sure(self, at: Height) -> None:
         """See again when nodes can vote, now that it is known who begins when."""
-        if not self._executes(at):
-            at.ready = np.maximum(at.begun, at.arrived)
+        at.ready = at.executed if self._executes(at) else np.maximum(at.begun, at.arrived)
 
     def _forgotten(self, number: int) -> Floats:
         """When nodes drop all that belongs to a height."""
@@ -320,7 +385,7 @@ class HotStuffFlow(Flow):
         if self._held and self._takes_over(self._low, until):
             at = self._at[self._low]
             devices = at.devices if self.proposes or at.counted else self._devices.copy()
-            self._cut = Cut(self._low, at.begun, devices, None, self._cut.counted)
+            self._cut = Cut(self._low, at.begun, devices, None, self._start.counted, self._backlog(at))
             held, self._held = self._held, []
             yield from held
 
@@ -332,8 +397,8 @@ class HotStuffFlow(Flow):
         above = [self._at[one].known for one in range(number, number + CHAIN + 1) if one in self._at]
         if len(above) == CHAIN + 1 and (below.linked > np.maximum.reduce(above))[up].any():
             return False
-        higher = range(number + 1, min(number + DEPTH + CHAIN, self._top) + 1)
-        return self.proposes or not any(self._at[one].held_up for one in higher)
+        higher = range(number, self._top + 1)
+        return not any((one.jumped and (one.asked < at.before)[up].any()) for one in map(self._at.__getitem__, higher))
 
     def _passed(self, at: Height, empties: tuple[Sent, ...] = ()) -> Passed:
         known = float(self._enough.reached(at.done.copy()))
@@ -355,12 +420,13 @@ class HotStuffFlow(Flow):
         sent.append(Sent(vote, int(np.isfinite(votes).sum()), self.wire.size(vote)))
         if not self.proposes:
             collector = self._leaders.of(at.number + CHAIN + 1)[0]
-            results = np.where(at.voted < self._forgotten(at.number), at.voted, math.inf)
-            results[collector] = math.inf
+            results = np.where(at.executed < self._forgotten(at.number), at.executed, math.inf)
+            results[[collector, *(node for node, taken in at.strays.items() if node == taken)]] = math.inf
             times |= {ResultVote.name: results, "certify": at.done}
             sent.append(Sent(ResultVote, int(np.isfinite(results).sum()), self.wire.size(ResultVote)))
             if at.shown < math.inf:
-                sent.append(Sent(Certification, others, self.wire.size(Certification)))
+                told = sum(bool(at.done[taken] < math.inf) for node, taken in at.strays.items() if node != taken)
+                sent.append(Sent(Certification, others + told, self.wire.size(Certification)))
         broadcasts = (self._proposal, Certification)  # told even where nobody is there to receive them
         return tuple(one for one in sent if one.number or one.kind in broadcasts), times
 
@@ -368,9 +434,9 @@ class HotStuffFlow(Flow):
 
     def _finish(self) -> None:
         """The last block is over: nobody begins a height any more, but what is under way still arrives."""
-        for number in range(self._last + 1 - CHAIN, self._top - CHAIN):
-            if number in self._at and not self.proposes:
-                self._see_collector(self._at[number], self._at[number + CHAIN])
+        if not self.proposes:
+            for number in range(max(self._first, self._last + 1 - CHAIN), self._top - CHAIN):
+                self._stray(self._at[number])
         empties: Counter[tuple[type[Message], int]] = Counter()
         for number in range(self._last + 1, self._top):
             for kind, count, size in self._sent(self._at[number])[0]:
@@ -380,8 +446,22 @@ class HotStuffFlow(Flow):
             self._held.append(self._passed(self._at[self._low], told if self._low == self._last else ()))
             self._low += 1
 
-    def _see_collector(self, at: Height, third: Height) -> None:
-        """Who has not begun the height of the last certificate knows the collector by who brought that one."""
+    def _stray(self, at: Height) -> None:
+        """See who mistakes the collector of a height.
+
+        Who has not begun the height of the last certificate that it took, as that was too late, takes whoever brought
+        the one that was missing, and gets the result from there.
+        """
+        third, collector = self._at[at.number + CHAIN], self._leaders.of(at.number + CHAIN + 1)[0]
         unsure = np.isfinite(at.decided) & np.isinf(third.begun) & (at.decided != third.known)
-        if unsure.any():
-            self._odds.note(float(at.decided[unsure].min()))
+        for node in np.flatnonzero(unsure).tolist():
+            lower = (self._at[number] for number in range(max(self._low, self._first), at.number + CHAIN))
+            brought = [one for one in lower if one.known[node] == at.decided[node]]
+            taken = self._leaders.of(brought[0].number + 1)[0] if brought else node
+            if taken != collector:
+                at.strays[node] = taken
+            above = self._at[at.number + 1].decided[node]
+            if node == collector or above < at.decided[node]:
+                self._odds.note(float(at.decided[node]))
+        if at.strays and at.number > self._last:
+            self._certify(at)

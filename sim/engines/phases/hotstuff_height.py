@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,16 +39,18 @@ class Height:
         When the leader proposes.
     arrived
         The node has the proposal.
+    asked
+        It asks for the execution of the block.
+    executed
+        It has executed it.
     ready
         It has begun, has the proposal, and has executed, where that comes before the vote.
     known
         It knows the certificate of this height's block.
     linked
-        It knows those of all heights up to this one.
+        It waits for none up to this height any more.
     decided
         It decides.
-    voted
-        It has executed what was decided, where that comes after.
     done
         It knows the result.
     closed
@@ -63,23 +65,30 @@ class Height:
     devices: Floats
     proposed: float
     arrived: Floats
+    asked: Floats
+    executed: Floats
     ready: Floats
     known: Floats
     linked: Floats
     decided: Floats
-    voted: Floats
     done: Floats
     closed: Floats
     shown: float = math.inf
     """When the collector shows the results."""
     counted: bool = False
     """Whether the vote on results is worked out."""
+    strays: dict[int, int] = field(default_factory=dict)
+    """Nodes that take another one for the collector, and whom."""
+    before: Floats | None = None
+    """When each node has asked for the last execution of all those below."""
+    jumped: bool = False
+    """Whether a node has asked for its execution before it asked for one below."""
 
     @classmethod
     def ahead(cls, number: int, leader: int, backing: Backing) -> Height:
         """One of which nothing is known yet."""
         never = np.full(len(backing.backs), math.inf)
-        return cls(number, leader, backing, never, never, never, math.inf, *(never,) * 8)
+        return cls(number, leader, backing, never, never, never, math.inf, *(never,) * 9)
 
     @property
     def held_up(self) -> bool:
@@ -95,5 +104,8 @@ class Height:
             When each knows a certificate of a height above: a vote that comes later is cast only if the certificate of
             this height is known as well.
         """
-        lost = (above <= self.ready) & (self.known > self.ready)
-        return np.where(self.backing.backs & ~lost, self.ready, math.inf)
+        return np.where(self.backing.backs & ~self.lost(self.ready, above), self.ready, math.inf)
+
+    def lost(self, moment: Floats, above: Floats) -> Bools:
+        """Whether nodes have gone on without this height's certificate by some moment (see `cast`)."""
+        return (above <= moment) & (self.known > moment)

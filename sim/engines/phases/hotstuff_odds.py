@@ -80,15 +80,10 @@ class Odds:
     def look_at_results(self, number: int) -> None:
         """Look at the vote on the results of a height, whose times are known now."""
         at = self._heights[number]
-        late = at.done >= at.voted + self._result_s
-        when = first(at.voted + self._result_s, late)
+        late = at.done >= at.executed + self._result_s
+        when = first(at.executed + self._result_s, late)
         if when < math.inf:
             self._doubts.append(_Doubt(lambda: when, timer=True))
-        for below in range(number - 1, number - DEPTH, -1):
-            lower = self._heights.get(below)
-            if lower is None or not (lower.decided > at.done).any():
-                break
-            self.note(first(at.done, (lower.decided > at.done) & (lower.done > at.done)))
 
     def _doubt(self, when: Callable[[], float], *, timer: bool) -> None:
         if when() < math.inf:
@@ -106,13 +101,9 @@ class Odds:
 
     @staticmethod
     def _left_out(at: Height, *above: Height) -> float:
-        """A certificate for which a node does not wait, with a three-chain above it, before it comes."""
+        """A certificate for which a node does not wait, as it has not begun its height, with a three-chain above it."""
         chain = np.maximum(np.maximum(above[0].known, above[1].known), above[2].known)
-        late = chain < at.known
-        if not late.any():
-            return math.inf
-        waits = (at.begun < above[0].known) & (at.closed >= at.known)
-        return first(chain, late & ~waits)
+        return first(chain, (chain < at.known) & (at.begun >= above[0].known))
 
     @staticmethod
     def _far_behind(at: Height, above: Height) -> float:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.base.errors import EngineError
-from sim.engines.events import engine as events
-from sim.engines.events.world import World
+from sim.engines.phases.detour import run_detour
 from sim.engines.phases.flow import Disturbed, Flow, Passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.engines.events.measures import Measures
+    from sim.engines.phases.cut import Cut
+
+_DETOUR_MAX = 64  # blocks: a detour that follows upon another at once is twice as long, up to this
 
 
 class PipelinedRun:
@@ -44,38 +45,48 @@ class PipelinedRun:
         report: Callable[[Measures], None] | None = None,
         failures: int | None = None,
     ) -> None:
-        self._flow, self.measures, self._report, self._failures = flow, measures, report, failures
+        self._flow, self._measures, self._report, self._failures = flow, measures, report, failures
+        self._length = 1
         self.by_messages = 0
         self.ended = 0.0
 
     def run(self) -> None:
         """Run all blocks."""
+        cut: Cut | None = self._flow.start()
+        while cut is not None:
+            cut = self._phases(cut)
+            if cut is not None:
+                cut = self._messages(cut)
+
+    def _phases(self, cut: Cut) -> Cut | None:
+        """Blocks in the plain course; where it is disturbed, None if it never is."""
         try:
-            for passed in self._flow.blocks(self._flow.start()):
+            for passed in self._flow.blocks(cut):
                 self._count(passed)
         except Disturbed as disturbed:
-            self._messages(disturbed.cut.height)
+            calm = disturbed.cut.height > cut.height or cut.height == 1
+            self._length = 1 if calm else min(2 * self._length, _DETOUR_MAX)
+            return disturbed.cut
+        return None
 
     def _count(self, passed: Passed) -> None:
         for kind, number, size in passed.sent:
-            self.measures.sent(kind, number, size)
+            self._measures.sent(kind, number, size)
         for kind, number, size in passed.empties:
-            self.measures.sent(kind, number, size, empty=True)
-        self.measures.agrees(passed.diverged, 1, passed.latency)
-        self.ended = passed.ended
-        if self._report:
-            self._report(self.measures)
+            self._measures.sent(kind, number, size, empty=True)
+        self._measures.agrees(passed.diverged, 1, passed.latency)
+        self._over(passed.ended)
 
-    def _messages(self, height: int) -> None:
-        """Run the whole chain message by message."""
-        scenario = self._flow.scenario
-        refused = events.memory_refusal(scenario)
-        if refused:
-            message = f"block {height:,} fails, or may time out, and must run message by message: {refused}"
-            raise EngineError(message)
-        self.measures = self.measures.fresh()
-        world = World(scenario, None, self._report, self._failures, self.measures)
-        try:
-            world.run()
-        finally:
-            self.by_messages, self.ended = self.measures.blocks, world.ended
+    def _over(self, ended: float) -> None:
+        self.ended = ended
+        if self._report:
+            self._report(self._measures)
+
+    def _messages(self, cut: Cut) -> Cut | None:
+        """Some blocks message by message; where the plain course goes on after them, None if the chain has ended."""
+        wanted = None if self._failures is None else self._failures - self._measures.failures
+        detour = run_detour(self._flow.scenario, cut, self._length, wanted, self._measures)
+        self._measures.absorb(detour.seen)
+        self.by_messages += detour.seen.blocks
+        self._over(detour.over_at)
+        return detour.left

@@ -56,7 +56,7 @@ class Run:
         report: Callable[[Measures], None] | None = None,
         failures: int | None = None,
     ) -> None:
-        self._chain, self.measures, self._report, self._failures = chain, measures, report, failures
+        self._chain, self._measures, self._report, self._failures = chain, measures, report, failures
         self._part: _Part | None = None
         self._length, self._calm, self._late = 1, True, False
         self.by_messages = 0
@@ -107,16 +107,16 @@ class Run:
 
     def _stretch(self, state: State, end: int) -> tuple[Stretch, State | None]:
         check_memory(self._chain.scenario, state.height)
-        failing = self.measures.failures + (self._part.failing if self._part else 0)
+        failing = self._measures.failures + (self._part.failing if self._part else 0)
         wanted = None if self._failures is None else self._failures - failing
-        return run_stretch(self._chain, state, end - state.height, wanted, self.measures)
+        return run_stretch(self._chain, state, end - state.height, wanted, self._measures)
 
     def _settle(self, part: _Part | None) -> None:
         """Count the part before, which is now known to be as it was, and keep this one."""
         done, self._part = self._part, part
         if done is None:
             return
-        done.tell(self.measures)
+        done.tell(self._measures)
         self.by_messages += done.by_messages
         if self._report:
-            self._report(self.measures)
+            self._report(self._measures)
