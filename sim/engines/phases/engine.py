@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ENGINE = "phases"
 _BYTES_PER_PAIR = 64  # delays, arrivals, and what is made of them, as floats
+_BYTES_PER_PAIR_OF = {"icc": 96}  # which looks at three kinds of messages together
 _BYTES_PER_NODE = 2_000
 
 
@@ -58,7 +59,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
 def memory_needed(scenario: Scenario) -> int:
     """Bytes that a run needs at most, about, while nothing is run message by message."""
     n, devices = scenario.node_count, max(group.devices or 1 for group in scenario.nodes.values())
-    return _BYTES_PER_PAIR * n * n + n * (_BYTES_PER_NODE + 32 * devices) + 8 * scenario.run.blocks
+    pair = _BYTES_PER_PAIR_OF.get(scenario.consensus.protocol, _BYTES_PER_PAIR)
+    return pair * n * n + n * (_BYTES_PER_NODE + 32 * devices) + 8 * scenario.run.blocks
 
 
 def _run_of(

@@ -87,7 +87,8 @@ class HotStuffFlow(Flow):
     # Where it stands.
 
     def _stand_at(self, cut: Cut) -> None:
-        self._cut, self._first, self._devices = cut, cut.height, cut.devices.copy()
+        self._start = self._cut = cut
+        self._first, self._devices = cut.height, cut.devices.copy()
         self._low = self._top = self._bottom = cut.height
         self._at: dict[int, Height] = {}
         self._odds = Odds(self.timeouts, self._at)
@@ -239,15 +240,24 @@ class HotStuffFlow(Flow):
             at.done = at.closed = at.decided
         else:
             self._certify(at)
-            at.closed = np.maximum(at.done, self._cut.closed if before is None else before.closed)
+            at.closed = np.maximum(at.done, self._closed(at.number - 1))
             self._odds.look_at_results(at.number)
             self._pass_over(at)
         linked = np.minimum(at.known, at.closed)  # who has closed a height waits for nothing of it
         at.linked = linked if before is None else np.maximum(linked, before.linked)
-        if at.number == self._last:
-            self._over_at = float(at.closed[self._honest].max())
-            for number in range(self._last + 1, self._top + 2):
-                self._at[number].begun = self._begun_in_time(self._at[number], self._at[number].begun)
+        if at.number >= self._last:
+            self._see_over()
+
+    def _see_over(self) -> None:
+        """See when the last block is over."""
+        over_at = float(self._at[self._last].closed[self._honest].max())
+        if over_at == self._over_at:
+            return
+        self._over_at = over_at
+        for number in range(self._last + 1, self._top + 2):
+            at = self._at[number]
+            at.begun = self._begun_in_time(at, at.begun)
+            self._odds.note(over_at if over_at < at.proposed < math.inf else math.inf)
 
     def _certify(self, at: Height) -> None:
         at.devices, at.before = self._devices.copy(), self._asked
@@ -278,8 +288,7 @@ class HotStuffFlow(Flow):
             ):
                 number -= 1
             for one in (self._at[above] for above in range(number, at.number)):
-                lower = self._at.get(one.number - 1)
-                open_from = (self._cut if lower is None else lower).closed[node]
+                open_from = self._closed(one.number - 1)[node]
                 moment = max(heard, open_from)
                 one.closed = one.closed.copy()
                 if moment < min(one.decided[node], one.done[node]):
@@ -318,7 +327,7 @@ class HotStuffFlow(Flow):
         begun, last = np.where(waits, math.inf, wanted), at.number - CHAIN - 1
         while (self._decided(last) > wanted)[waits].any():
             last -= 1
-        while waits.any() and last < at.number:
+        while waits.any() and last <= self._top:
             moment, above = np.maximum(wanted, self._closed(last - DEPTH + 1)), self._decided(last + 1)
             tied = waits & (moment == above) & (moment > wanted)
             self._odds.note(first(moment, tied))
@@ -329,12 +338,23 @@ class HotStuffFlow(Flow):
         return begun
 
     def _closed(self, number: int) -> Floats:
-        return self._at[number].closed if number >= self._first else self._always
+        if number >= self._first:
+            return self._at[number].closed
+        return self._start.backlog.get(number, (self._always, self._always))[1]
 
     def _decided(self, number: int) -> Floats:
         if number < self._first:
-            return self._always
+            return self._start.backlog.get(number, (self._always, self._always))[0]
         return self._at[number].decided if number in self._at else self._never
+
+    def _backlog(self, at: Height) -> dict[int, tuple[Floats, Floats]]:
+        """What some node closes only after the first one begins a height."""
+        backlog: dict[int, tuple[Floats, Floats]] = {}
+        below, soonest = at.number - 1, float(at.begun.min())
+        while (self._closed(below)[self._honest] > soonest).any():
+            backlog[below] = self._decided(below), self._closed(below)
+            below -= 1
+        return backlog
 
     # Passing blocks on.
 
@@ -365,8 +385,7 @@ class HotStuffFlow(Flow):
         if self._held and self._takes_over(self._low, until):
             at = self._at[self._low]
             devices = at.devices if self.proposes or at.counted else self._devices.copy()
-            closed = self._at[self._low - 1].closed
-            self._cut = Cut(self._low, at.begun, devices, closed, None, self._cut.counted)
+            self._cut = Cut(self._low, at.begun, devices, None, self._start.counted, self._backlog(at))
             held, self._held = self._held, []
             yield from held
 
@@ -379,10 +398,7 @@ class HotStuffFlow(Flow):
         if len(above) == CHAIN + 1 and (below.linked > np.maximum.reduce(above))[up].any():
             return False
         higher = range(number, self._top + 1)
-        if any((one.jumped and (one.asked < at.before)[up].any()) for one in (self._at[above] for above in higher)):
-            return False
-        higher = range(number + 1, min(number + DEPTH + CHAIN, self._top) + 1)
-        return self.proposes or not any(self._at[one].held_up for one in higher)
+        return not any((one.jumped and (one.asked < at.before)[up].any()) for one in map(self._at.__getitem__, higher))
 
     def _passed(self, at: Height, empties: tuple[Sent, ...] = ()) -> Passed:
         known = float(self._enough.reached(at.done.copy()))

@@ -58,7 +58,6 @@ class IccFlow(Flow):
         self._last, self._free = scenario.run.blocks, np.zeros(self.n)
         self._notaries = Notaries(self.wire, self._quorum_of, self._more)
         self._always, self._never = np.full(self.n, -math.inf), np.full(self.n, math.inf)
-        self._no_one = (self._always, self._always)
 
     def _check_phases(self) -> None:
         """See that the arrows are those of the plain course."""
@@ -97,7 +96,7 @@ class IccFlow(Flow):
         self._settled = cut.height - 1
         self._open: deque[Height] = deque()
         self._over_at, self._closers = math.inf, np.zeros(self.n, bool)
-        self._behind = self._no_one
+        self._behind = self._always, self._always
         self._next = self._proposed(cut.height, cut.begun, cut.shared)
         self._begin(self._next, cut.begun)
 
@@ -297,7 +296,7 @@ class IccFlow(Flow):
         """Find out when the last block is over, and with that work out the heights after it once more."""
         last, after, behind = self._open[-1], self._next, self._behind
         while (over := self._over()) is None:
-            if self._next.begun.min() >= self._horizon_of_empty():
+            if self._next.begun.min() >= min(at.odd for at in self._open):
                 raise Unclear
             self._work_out()
         while self._open[-1].number > self._last:
@@ -313,9 +312,6 @@ class IccFlow(Flow):
         self._settle(self._never)
         newest = self._open[-1]
         self._judge(newest, odd_waits(newest.finished, newest.decided, self.timeouts.result))
-
-    def _horizon_of_empty(self) -> float:
-        return min(at.odd for at in self._open)
 
     def _over(self) -> float | None:
         """When the last block is over; None if that is not certain yet."""

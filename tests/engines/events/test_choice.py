@@ -27,7 +27,7 @@ PLAIN: dict[str, Any] = {"nodes": {"a": {"count": 4, "executor": {"kind": "cpu"}
         ({"faults": {"byzantine": 1, "behaviour": "withhold"}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "delay", "delay": 1}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "exact"),
-        ({"network": {}, "consensus": {"protocol": "icc"}}, "events"),
+        ({"network": {}, "consensus": {"protocol": "icc"}}, "phases"),
     ],
 )
 def test_auto_takes_a_clock_only_for_a_network_or_timed_faults(parts: dict[str, Any], chosen: str) -> None:

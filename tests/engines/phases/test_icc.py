@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from phase_scenarios import LATENCIES, LOGNORMAL, scenarios
 from phased import by_messages, check_passed, passed_of
 from timed import chain, of, traced
@@ -72,6 +73,20 @@ def test_most_blocks_have_a_node_that_goes_on_with_a_notarization_from_another()
     assert relayed > 20
 
 
+def test_a_node_may_go_on_before_it_knows_the_ranks_and_shares_the_next_beacon_then() -> None:
+    scenario = chain(
+        3,
+        consensus={"protocol": "icc", "fault_threshold": 0.49, "timeouts": {"rank": 60.0, "notary": 0.0}},
+        network={"latency": {"kind": "lognormal", "median": 0.05, "sigma": 1.5}},
+        run={"blocks": 50, "seed": 35},
+    )
+    blocks = passed_of(scenario)
+    _, lines = traced(scenario)
+    ranked = {(line["height"], line["node"]) for line in of(lines, "phase", phase="ranks")}
+    assert {(block.height, node) for block in blocks for node in range(3)} - ranked
+    check_passed(scenario, blocks)
+
+
 @pytest.mark.parametrize(
     ("result", "timeouts"),
     [
@@ -104,6 +119,12 @@ def test_a_node_that_hears_of_others_two_heights_ahead_asks_and_that_leads_out()
     assert asked[0]["height"] <= len(blocks) + 3
     check_passed(scenario, blocks)
     assert 0 < by_messages(scenario) < 60
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(("icc",), timeouts=LONG, blocks=40), st.integers(1, 3))
+def test_the_result_is_the_same_up_to_some_failing_block(scenario: Scenario, failures: int) -> None:
+    by_messages(scenario, failures)
 
 
 def test_silent_makers_and_blocks_without_a_quorum_are_run_by_messages_and_the_others_are_not() -> None:
