@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 TIMED, BARE, VOTES = ("events", "phases"), ("delays", "simpy", "heapq"), ("montecarlo", "exact")
+PROTOCOLS = ("pbft", "tendermint", "hotstuff", "icc")
 NODES, QUICK_NODES = (4, 16, 64, 128, 256, 512), (16, 64)
 SECONDS, QUICK_SECONDS = 2.0, 0.25
 LATENCY = {"kind": "lognormal", "median": 0.05, "sigma": 0.4}
@@ -62,7 +63,7 @@ def plan(*, quick: bool) -> list[tuple[str, str | None, int]]:
     """What is measured: engine, protocol and number of nodes."""
     rows: list[tuple[str, str | None, int]] = []
     for nodes in QUICK_NODES if quick else NODES:
-        for protocol in ("pbft",) if quick else ("pbft", "tendermint"):
+        for protocol in ("pbft",) if quick else PROTOCOLS:
             rows += [(engine, protocol, nodes) for engine in TIMED]
         rows += [(engine, "pbft", nodes) for engine in BARE]
         rows += [(engine, None, nodes) for engine in VOTES]

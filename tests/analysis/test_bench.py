@@ -16,7 +16,7 @@ def test_everything_is_planned_and_the_quick_part_is_pbft_of_two_sizes() -> None
     rows, quick = bench.plan(quick=False), bench.plan(quick=True)
     assert {engine for engine, _, _ in rows} == {"events", "phases", "delays", "simpy", "heapq", "montecarlo", "exact"}
     assert {nodes for _, _, nodes in rows} == {4, 16, 64, 128, 256, 512}
-    assert {protocol for _, protocol, _ in rows} == {"pbft", "tendermint", None}
+    assert {protocol for _, protocol, _ in rows} == {"pbft", "tendermint", "hotstuff", "icc", None}
     assert {(protocol, nodes) for _, protocol, nodes in quick} == {("pbft", 16), ("pbft", 64), (None, 16), (None, 64)}
 
 
