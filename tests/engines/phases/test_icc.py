@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from phased import by_messages, check_passed, passed_of
 from timed import chain, of, traced
 
 from sim import Scenario
+from sim.engines.phases.engine import memory_needed, run_phases
 
 LONG = {"rank": (5.0, 20.0), "notary": (0.0, 0.1, 0.3), "result": (5.0, 20.0)}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenarios(("icc",), timeouts=LONG, blocks=80))
 def test_many_blocks_wait_for_their_execution_or_fail_and_all_is_the_same(scenario: Scenario) -> None:
     check_passed(scenario, passed_of(scenario))
@@ -133,6 +135,19 @@ def test_silent_makers_and_blocks_without_a_quorum_are_run_by_messages_and_the_o
     split = chain(13, law={"difficulty": "near_tie", "rate": 0.01}, consensus=consensus, run={"blocks": 300, "seed": 4})
     assert 0 < by_messages(silent) < 60
     assert 0 < by_messages(split) < 150
+
+
+def test_a_run_needs_no_more_memory_than_it_says() -> None:
+    node = {"executor": {"kind": "cpu"}}
+    nodes = {"a": node | {"count": 200}, "b": node | {"count": 200, "power": 2}}
+    document = {"consensus": {"protocol": "icc"}, "network": {"latency": LOGNORMAL}, "run": {"blocks": 2}}
+    scenario = Scenario.model_validate({"nodes": nodes} | document)
+    run_phases(scenario)  # imports take memory once
+    tracemalloc.start()
+    run_phases(scenario)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.5 * memory_needed(scenario) < peak < memory_needed(scenario)
 
 
 @pytest.mark.parametrize("result", ["certify", "propose"])
