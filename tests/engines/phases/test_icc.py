@@ -96,6 +96,7 @@ def test_a_node_may_go_on_before_it_knows_the_ranks_and_shares_the_next_beacon_t
         ("propose", {"rank": 0.05}),
         ("certify", {"rank": 0.3, "notary": 0.0}),
         ("certify", {"result": 0.06}),
+        ("propose", {"result": 0.06}),
     ],
     ids=str,
 )
@@ -132,8 +133,11 @@ def test_the_result_is_the_same_up_to_some_failing_block(scenario: Scenario, fai
 def test_silent_makers_and_blocks_without_a_quorum_are_run_by_messages_and_the_others_are_not() -> None:
     consensus = {"protocol": "icc"}
     silent = chain(7, consensus=consensus, faults={"byzantine": 1}, run={"blocks": 60})
+    executor = {"seconds_per_request": 0.9}
+    waiting = chain(7, executor=executor, consensus=consensus, faults={"byzantine": 1}, run={"blocks": 60})
     split = chain(13, law={"difficulty": "near_tie", "rate": 0.01}, consensus=consensus, run={"blocks": 300, "seed": 4})
     assert 0 < by_messages(silent) < 60
+    assert 0 < by_messages(waiting) < 60
     assert 0 < by_messages(split) < 150
 
 
@@ -150,6 +154,9 @@ def test_a_run_needs_no_more_memory_than_it_says() -> None:
     assert 0.5 * memory_needed(scenario) < peak < memory_needed(scenario)
 
 
+@pytest.mark.parametrize("seconds", [0.2, 3.0])
 @pytest.mark.parametrize("result", ["certify", "propose"])
-def test_one_node_alone_is_a_chain(result: str) -> None:
-    assert by_messages(chain(1, consensus={"protocol": "icc", "result": result})) == 0
+def test_one_node_alone_is_a_chain(result: str, seconds: float) -> None:
+    consensus = {"protocol": "icc", "result": result, "timeouts": {"rank": 60.0, "result": 60.0}}
+    scenario = chain(1, executor={"seconds_per_request": seconds}, consensus=consensus, run={"blocks": 30})
+    assert by_messages(scenario) == 0
