@@ -95,6 +95,7 @@ def test_a_node_may_go_on_before_it_knows_the_ranks_and_shares_the_next_beacon_t
         ("certify", {"rank": 0.05}),
         ("propose", {"rank": 0.05}),
         ("certify", {"rank": 0.3, "notary": 0.0}),
+        ("certify", {"rank": 0.2}),  # before some have the block, but not before they finish
         ("certify", {"result": 0.06}),
         ("propose", {"result": 0.06}),
     ],
@@ -109,6 +110,31 @@ def test_a_timer_that_may_run_out_leads_out_and_one_that_cannot_does_not(
     loud = chain(7, consensus=consensus | {"timeouts": timeouts}, network=network)
     assert by_messages(quiet) == 0
     assert by_messages(loud) > 0
+
+
+def test_a_node_that_knows_no_ranks_for_long_asks_and_that_leads_out() -> None:
+    scenario = chain(
+        3,
+        consensus={"protocol": "icc", "fault_threshold": 0.49, "timeouts": {"rank": 0.3, "notary": 0.0}},
+        network={"latency": {"kind": "lognormal", "median": 0.05, "sigma": 1.5}},
+        run={"blocks": 40, "seed": 63},
+    )
+    _, lines = traced(scenario)
+    assert of(lines, "timeout", timer="beacon", height=8)
+    assert len(passed_of(scenario)) < 8
+    assert by_messages(scenario) > 0
+
+
+def test_nodes_that_wait_for_results_too_long_lead_out_though_the_block_is_final() -> None:
+    nodes = {
+        name: {"count": count, "executor": {"kind": "cpu", "seconds_per_request": seconds}}
+        for name, count, seconds in (("fast", 4, 0.1), ("slow", 3, 0.3))
+    }
+    for result_s, loud in ((0.15, True), (0.4, False)):
+        consensus = {"protocol": "icc", "timeouts": {"result": result_s}}
+        scenario = Scenario.model_validate({"nodes": nodes, "consensus": consensus, "network": {"latency": 0.05}})
+        scenario = scenario.model_copy(update={"run": scenario.run.model_copy(update={"blocks": 20})})
+        assert (by_messages(scenario) > 0) == loud
 
 
 def test_a_node_that_hears_of_others_two_heights_ahead_asks_and_that_leads_out() -> None:
@@ -135,7 +161,8 @@ def test_silent_makers_and_blocks_without_a_quorum_are_run_by_messages_and_the_o
     silent = chain(7, consensus=consensus, faults={"byzantine": 1}, run={"blocks": 60})
     executor = {"seconds_per_request": 0.9}
     waiting = chain(7, executor=executor, consensus=consensus, faults={"byzantine": 1}, run={"blocks": 60})
-    split = chain(13, law={"difficulty": "near_tie", "rate": 0.01}, consensus=consensus, run={"blocks": 300, "seed": 4})
+    parts: dict[str, Any] = {"network": {"latency": LOGNORMAL}, "run": {"blocks": 300, "seed": 4}}
+    split = chain(13, law={"difficulty": "near_tie", "rate": 0.01}, consensus=consensus, **parts)
     assert 0 < by_messages(silent) < 60
     assert 0 < by_messages(waiting) < 60
     assert 0 < by_messages(split) < 150
