@@ -33,6 +33,8 @@ class IccChain(Pipelined):
         What it knows from the start.
     """
 
+    decides_apart = True
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._tips: dict[int, Certificate] = {}

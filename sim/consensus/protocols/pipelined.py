@@ -98,6 +98,8 @@ class Pipelined(Machine):
     pipelined = True
     usual: ClassVar[tuple[type[Message], ...]]
     """Messages that are sent, once and in round 0, where nothing goes wrong."""
+    decides_apart: ClassVar[bool] = False
+    """Whether what lets it decide a block does not let it go on to another height as well."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -106,6 +108,8 @@ class Pipelined(Machine):
         self._pending: dict[int, Pending] = {}
         self._last = 0
         """The latest height that is known to be decided."""
+        self.held = 0
+        """How often flow control has kept it from going on, or still did."""
         self._wanted = self._asked = 0
         self._base = 0
         """The height at which it has begun, if in the middle."""
@@ -288,7 +292,10 @@ class Pipelined(Machine):
 
     def _go_on(self) -> None:
         """Ask to enter what is wanted, unless too many blocks wait for their results."""
-        if self._asked >= self._wanted or self._backlog() >= DEPTH:
+        if self._asked >= self._wanted:
+            return
+        if self._backlog() >= DEPTH:
+            self.held += 1
             return
         first = max(self._asked + 1, self._wanted - DEPTH)
         self._out += [Advance(height) for height in range(first, self._wanted + 1)]

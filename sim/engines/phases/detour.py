@@ -90,6 +90,7 @@ class Detour(TakenUp):
         self._asked: list[list[tuple[float, int]]] = [[] for _ in cut.begun]
         self._executions = Executions(scenario, lambda key: KeyedUniforms(key, len(cut.begun)))
         self._free = cut.devices
+        self._held: dict[int, int] = {}
         self._shared: dict[int, Floats] = {}
         self._closed = {height: closed for height, (_, closed) in cut.backlog.items()}
         self._decided = {height: decided for height, (decided, _) in cut.backlog.items()}
@@ -166,6 +167,8 @@ class Detour(TakenUp):
         machine = self._machines[node.number]
         before = machine.height
         plain = before == height - 1 and machine.carries_nothing
+        if height not in self._held:
+            self._held[height] = self._times_held
         super()._start(node, height)
         if before < height <= machine.height:
             self._watch.begins(node.number, height, self.clock.now, plain=plain)
@@ -260,7 +263,7 @@ class Detour(TakenUp):
         while watch.touched(watch.lowest):
             self._pass_over(watch.lowest)
         if watch.lowest <= self.blocks and self._all_over(watch.lowest):
-            if self._in_order(watch.lowest):
+            if self._in_order(watch.lowest) and self._follows(watch.lowest):
                 self.left = self._cut_at(watch.lowest)
                 self._stop.succeed()
             else:
@@ -270,6 +273,7 @@ class Detour(TakenUp):
         kept = self._kept.pop(height, None)
         if kept is not None:
             self._sure.absorb(kept)
+        self._held.pop(height, None)
         for times in (self._shared, self._closed, self._decided):
             times.pop(height - _KEPT_HEIGHTS, None)
         self._watch.pass_over()
@@ -294,6 +298,26 @@ class Detour(TakenUp):
             above = [one >= height for _, one in executions]
             if above != sorted(above):
                 return False
+        return True
+
+    @property
+    def _times_held(self) -> int:
+        return sum(self._machines[number].held for number in self._speaking)
+
+    def _follows(self, height: int) -> bool:
+        """Whether all that flow control does from a height on follows from when those below are decided and closed.
+
+        Where a node decides and wants to go on at the same moment, it matters which is first.
+        """
+        if self._times_held == self._held[height]:
+            return True
+        first = self._watch.begun(height).min()
+        apart = self._machines[self._speaking[0]].decides_apart
+        for below, decided in self._decided.items():
+            if below < height and (late := np.isfinite(decided) & (decided > first)).any():
+                above = self._decided.get(below + 1)
+                if not apart or (above is not None and (decided == above)[late].any()):
+                    return False
         return True
 
     def _executed_below(self, height: int) -> tuple[Floats, list[list[tuple[float, int]]]]:

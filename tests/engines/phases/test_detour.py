@@ -13,13 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from phased import SAME, numbers
-from timed import traced
+from timed import chain, of, traced
 
-from sim import Result, Scenario
+from sim import EngineError, Result, Scenario
+from sim.engines.events import engine
+from sim.engines.events.engine import run_events
 from sim.engines.events.measures import Measures
 from sim.engines.events.trace import Trace
 from sim.engines.phases.cut import Cut
-from sim.engines.phases.detour import Detour
+from sim.engines.phases.detour import Detour, run_detour
 from sim.engines.phases.executions import Executions
 from sim.engines.result import counted_result
 from sim.network.keyed import KeyedUniforms
@@ -114,15 +116,101 @@ def check(scenario: Scenario, blocks: int = 1) -> list[int]:
     missing, more = wanted - told, told - wanted
     assert not missing, (min(missing, key=lambda line: json.loads(line)["t"]), parts)
     assert not more, (min(more, key=lambda line: json.loads(line)["t"]), parts)
+    same(whole, found)
+    return parts
+
+
+def same(whole: Result, found: Result) -> None:
+    """See that two results are the same."""
     one, other = numbers(asdict(whole)), numbers(asdict(found))
     assert one.keys() == other.keys()
     for path, value in one.items():
         close = pytest.approx(value, rel=SAME, abs=0) if isinstance(value, float) else value
         assert other[path] == close, (path, other[path], value)
-    return parts
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chains(), st.sampled_from([1, 1, 2, 5]))
 def test_a_chain_in_parts_is_the_same_to_the_last_message(scenario: Scenario, blocks: int) -> None:
     check(scenario, blocks)
+
+
+def ten(protocol: str, seconds: Any = None, rate: float = 0.003, **parts: Any) -> Scenario:
+    """Ten nodes that sometimes answer differently."""
+    executor: dict[str, Any] = {} if seconds is None else {"seconds_per_request": seconds}
+    law = {"difficulty": "near_tie", "rate": rate}
+    common: dict[str, Any] = {"consensus": {"protocol": protocol}, "network": {"latency": LOGNORMAL}}
+    for key, value in parts.items():
+        common[key] = common.get(key, {}) | value
+    return chain(10, law=law, executor=executor, run={"blocks": 40, "seed": 5}, **common)
+
+
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("protocol", ["hotstuff", "icc"])
+def test_where_nothing_goes_wrong_parts_are_short(protocol: str, result: str) -> None:
+    parts = check(ten(protocol, consensus={"result": result}))
+    assert len(parts) > 20
+    assert max(parts) < 10
+
+
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("protocol", ["hotstuff", "icc"])
+def test_a_chain_with_a_silent_leader_now_and_then_is_handed_back_in_between(protocol: str, result: str) -> None:
+    parts = check(ten(protocol, consensus={"result": result}, faults={"byzantine": 1}))
+    assert 10 < len(parts) < 40
+    assert max(parts) < 30
+
+
+@pytest.mark.parametrize(("protocol", "short"), [("hotstuff", {"view": 0.25}), ("icc", {"rank": 0.25, "notary": 0.1})])
+def test_timers_that_run_out_now_and_then(protocol: str, short: dict[str, float]) -> None:
+    _, lines = traced(ten(protocol, consensus={"timeouts": short}))
+    assert len(of(lines, "timeout")) > 2
+    assert 2 < len(check(ten(protocol, consensus={"timeouts": short}))) < 40
+
+
+def test_devices_go_on_with_blocks_below() -> None:
+    parts = check(ten("icc", 0.3, node={"devices": 2}, workload={"requests_per_block": 3}))
+    assert len(parts) > 20
+
+
+def test_flow_control_counts_what_is_not_closed_below() -> None:
+    """Blocks take much longer to execute than to order: it is flow control that sets the pace."""
+    parts = check(ten("icc", 2.0))
+    assert len(parts) > 20
+
+
+def test_nothing_is_handed_back_where_flow_control_and_decisions_come_at_the_same_moment() -> None:
+    parts = check(ten("hotstuff", 0.3))
+    assert parts[-1] > 15
+
+
+def test_copies_are_numbered_on() -> None:
+    """Replicas of ICC number what they ask and answer; how long a copy takes depends on its number."""
+    timeouts = {"rank": 0.3, "result": 0.2}
+    scenario = ten("icc", consensus={"result": "propose", "timeouts": timeouts}, faults={"byzantine": 1})
+    _, lines = traced(scenario)
+    assert len(of(lines, "send", type="fetch")) > 4
+    assert len(check(scenario)) > 4
+
+
+def test_it_ends_at_a_number_of_failing_blocks() -> None:
+    scenario = ten("icc", rate=0.03, consensus={"quorum": 10})
+    whole = run_events(scenario, failures=2)
+    assert whole.blocks is not None
+    assert whole.blocks < 40
+    assert whole.block_failure.count == 2
+    found, _, parts = in_parts(scenario, failures=2)
+    assert len(parts) > 1
+    same(whole, found)
+
+
+def test_a_detour_that_does_not_fit_in_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = ten("hotstuff")
+    measures = Measures(Task(scenario.scenario_id, "phases", 1))
+    detour = run_detour(scenario, beginning(scenario), 3, None, measures)
+    assert detour.left is not None
+    assert detour.left.height == 1 + detour.seen.blocks >= 4
+    assert measures.blocks == 0
+    monkeypatch.setattr(engine, "memory_refusal", lambda _: "too large")
+    with pytest.raises(EngineError, match="block 4 fails, or may time out, and must run message by message: too large"):
+        run_detour(scenario, detour.left._replace(height=4), 1, None, measures)
