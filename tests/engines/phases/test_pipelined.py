@@ -60,3 +60,19 @@ def test_where_nothing_goes_wrong_no_block_is_run_by_messages(protocol: str, res
         run={"blocks": 120},
     )
     assert by_messages(scenario) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("result", ["certify", "propose"])
+@pytest.mark.parametrize("protocol", PIPELINED)
+def test_messages_that_overtake_each_other_are_all_that_they_are(protocol: str, result: str, seed: int) -> None:
+    """Many late proposals: votes are late or lost, nodes begin several heights at once, results precede decisions."""
+    scenario = chain(
+        40,
+        executor={"seconds_per_request": 0.02},
+        consensus={"protocol": protocol, "result": result, "timeouts": {"view": 60.0, "result": 60.0}},
+        network={"latency": {"kind": "lognormal", "median": 0.05, "sigma": 1.2}},
+        run={"blocks": 40, "seed": seed},
+    )
+    check_passed(scenario, passed_of(scenario))
+    by_messages(scenario)
