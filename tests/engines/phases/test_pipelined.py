@@ -76,3 +76,15 @@ def test_messages_that_overtake_each_other_are_all_that_they_are(protocol: str, 
     )
     check_passed(scenario, passed_of(scenario))
     by_messages(scenario)
+
+
+@pytest.mark.parametrize("seed", [1, 5, 6, 12, 14])
+def test_who_decides_after_the_end_gets_the_result_from_whoever_brought_the_certificate(seed: int) -> None:
+    """It has not begun the height whose leader collects the results, and asks the wrong one."""
+    scenario = chain(
+        40,
+        consensus={"protocol": "hotstuff", "timeouts": {"view": 60.0, "result": 60.0}},
+        network={"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.9}},
+        run={"blocks": 3, "seed": seed},
+    )
+    assert by_messages(scenario) == 0
