@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from phase_scenarios import LATENCIES, LOGNORMAL, scenarios
 from phased import by_messages, check_passed, passed_of
 from timed import chain, of, traced
 
 from sim import Scenario
+from sim.consensus.protocols.icc import Icc
 from sim.engines.phases.engine import memory_needed, run_phases
+from sim.engines.phases.icc import IccFlow
 
 LONG = {"rank": (5.0, 20.0), "notary": (0.0, 0.1, 0.3), "result": (5.0, 20.0)}
 
@@ -150,12 +151,6 @@ def test_a_node_that_hears_of_others_two_heights_ahead_asks_and_that_leads_out()
     assert 0 < by_messages(scenario) < 60
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scenarios(("icc",), timeouts=LONG, blocks=40), st.integers(1, 3))
-def test_the_result_is_the_same_up_to_some_failing_block(scenario: Scenario, failures: int) -> None:
-    by_messages(scenario, failures)
-
-
 def test_silent_makers_and_blocks_without_a_quorum_are_run_by_messages_and_the_others_are_not() -> None:
     consensus = {"protocol": "icc"}
     silent = chain(7, consensus=consensus, faults={"byzantine": 1}, run={"blocks": 60})
@@ -187,3 +182,14 @@ def test_one_node_alone_is_a_chain(result: str, seconds: float) -> None:
     consensus = {"protocol": "icc", "result": result, "timeouts": {"rank": 60.0, "result": 60.0}}
     scenario = chain(1, executor={"seconds_per_request": seconds}, consensus=consensus, run={"blocks": 30})
     assert by_messages(scenario) == 0
+
+
+def test_an_icc_whose_arrows_lead_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = chain(4, consensus={"protocol": "icc"})
+    monkeypatch.setattr(Icc, "transitions", tuple(arrow for arrow in Icc.transitions if arrow.target != "shared"))
+    with pytest.raises(ValueError, match="no way from ranks"):
+        IccFlow(scenario)
+    monkeypatch.undo()
+    monkeypatch.setattr(Icc, "ballots", Icc.ballots[1:])
+    with pytest.raises(ValueError, match="another way"):
+        IccFlow(scenario)
