@@ -224,6 +224,9 @@ def misses(
     refused = refusal(scenario)
     if refused:
         raise EngineError(f"deadlines need the phases engine: {refused}")
+    protocol = scenario.consensus.protocol
+    if PROTOCOLS.load(protocol).pipelined:
+        raise EngineError(f"deadlines need one block after the other (protocol pbft or tendermint, not {protocol})")
     if scenario.faults.crashes:
         raise EngineError("where deadlines are counted, nodes do not crash at given times (faults.crashes)")
     shortest = _shortest_timeout(scenario)

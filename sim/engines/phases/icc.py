@@ -119,7 +119,8 @@ class IccFlow(Flow):
         self._notaries.take(at.number)
         self._finish(at, self._never)
         child = self._proposed(at.number + 1, self._entered(at), at.shared)
-        if (child.arrived < at.finished).any():  # none of this is before the child's maker has begun
+        sooner = np.maximum(np.maximum(at.begun, at.arrived), child.arrived) < at.finished
+        if sooner.any():  # none of this is before the child's maker has begun
             self._finish(at, child.arrived)
             child.shared_below, child.ranked = at.shared, self._known(child.number, at.shared)
         self._check(at)

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
 
-_TICKS_MAX = 1_000
 
-
-def first_of(times: Floats, odd: Bools) -> float:
+def _first_of(times: Floats, odd: Bools) -> float:
     """The first of those times at which something odd happens; infinite if there is none."""
     return float(times[odd].min()) if odd.any() else math.inf
 
 
 def odd_turns(at: Height, rank_s: float) -> float:
     """When a replica first asks for the beacon, has the next rank's turn, or makes a block of a worse rank.
+
+    Where there is only one rank, a replica that still executes would wait on; that is taken to be odd, too.
 
     Parameters
     ----------
@@ -33,21 +33,8 @@ def odd_turns(at: Height, rank_s: float) -> float:
     rank_s
         Seconds between the turns of two ranks.
     """
-    asks = at.begun + rank_s
-    late = np.isfinite(asks) & (at.shared >= asks)
-    return min(first_of(asks, late), _pressed(at, rank_s), _made(at, rank_s))
-
-
-def _pressed(at: Height, rank_s: float) -> float:
-    """When a replica's turn of rank 1 comes; where that is one rank too many, it waits until it has executed."""
-    turn = at.turned + rank_s
-    if len(at.makers) == 1:
-        for _ in range(_TICKS_MAX):
-            works = (turn <= at.finished) & (turn < at.executed) & (turn >= np.maximum(at.begun, at.arrived))
-            if not works.any():
-                break
-            turn = np.where(works, turn + rank_s, turn)
-    return first_of(turn, np.isfinite(turn) & (turn <= at.finished))
+    asks, presses = odd_waits(at.begun, at.shared, rank_s), odd_waits(at.turned, at.finished, rank_s)
+    return min(asks, presses, _made(at, rank_s))
 
 
 def _made(at: Height, rank_s: float) -> float:
@@ -57,7 +44,7 @@ def _made(at: Height, rank_s: float) -> float:
     backs = at.backs[makers]
     ready = np.where(backs, due, np.maximum(due, at.executed[makers]))
     lacks = np.where(backs, at.arrived[makers] >= due, True)  # noqa: FBT003 -- NumPy's own order
-    return first_of(ready, np.isfinite(ready) & lacks & (ready <= at.finished[makers]))
+    return _first_of(ready, np.isfinite(ready) & lacks & (ready <= at.finished[makers]))
 
 
 def odd_waits(since: Floats, until: Floats, seconds: float) -> float:
@@ -71,4 +58,4 @@ def odd_waits(since: Floats, until: Floats, seconds: float) -> float:
         For how long it does.
     """
     ends = since + seconds
-    return first_of(ends, np.isfinite(ends) & (until >= ends))
+    return _first_of(ends, np.isfinite(ends) & (until >= ends))

@@ -107,8 +107,11 @@ def test_a_block_that_does_not_fit_in_memory_message_by_message_is_told(monkeypa
     ("parts", "said"),
     [
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "silent"),
-        ({"consensus": {"protocol": "hotstuff"}}, "does not know the phases of hotstuff (it has pbft, tendermint)"),
-        ({"consensus": {"protocol": "icc"}, "network": {"bandwidth": 1e6}}, "icc has several blocks in flight"),
+        (
+            {"consensus": {"protocol": "hotstuff"}, "network": {"bandwidth": 1e6}},
+            "hotstuff has several blocks",
+        ),
+        ({"consensus": {"protocol": "icc"}, "network": {"bandwidth": 1e6}}, "no network.bandwidth"),
         ({"network": {"loss": 0.1}}, "ordinary time"),
         ({"network": {"topology": {"kind": "ring"}}}, "direct way"),
         ({"recovery": {"law": "geometric", "mean_blocks": 3}}, "do not depend on those before"),
