@@ -224,6 +224,9 @@ def misses(
     refused = refusal(scenario)
     if refused:
         raise EngineError(f"deadlines need the phases engine: {refused}")
+    protocol = scenario.consensus.protocol
+    if PROTOCOLS.load(protocol).pipelined:
+        raise EngineError(f"deadlines need one block after the other (protocol pbft or tendermint, not {protocol})")
     shortest = _shortest_timeout(scenario)
     if not 0 < deadline_s < shortest:
         message = f"must be above 0 and below the shortest timeout ({shortest:g} s)"

@@ -105,6 +105,8 @@ def test_what_the_phases_cannot_answer_is_refused() -> None:
         misses(chain(4, network={"loss": 0.1}), 0.2)
     with pytest.raises(EngineError, match="do not crash at given times"):
         misses(chain(4, faults={"crashes": [{"nodes": {"a": 1}, "at": 1.0}]}), 0.2)
+    with pytest.raises(EngineError, match="one block after the other"):
+        misses(chain(4, consensus={"protocol": "hotstuff"}), 0.2)
 
 
 def test_the_command_tells_the_share(

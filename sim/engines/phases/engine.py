@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sim.consensus.protocols import PROTOCOLS
 from sim.engines.events import engine as events
 from sim.engines.phases.flows import FLOWS
 from sim.engines.phases.quiet import QUIET
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 ENGINE = "phases"
 _BYTES_PER_PAIR = 64  # delays, arrivals, and what is made of them, as floats
 _BYTES_PER_NODE = 2_000
+_BYTES_PER_HEIGHT = 150  # times of a node at a height, where votes go to one collector
+_HEIGHTS = 160  # that are in flight, or over and still asked for
 
 
 def refusal(scenario: Scenario) -> str | None:
@@ -58,6 +61,8 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
 def memory_needed(scenario: Scenario) -> int:
     """Bytes that a run needs at most, about, while nothing is run message by message."""
     n, devices = scenario.node_count, max(group.devices or 1 for group in scenario.nodes.values())
+    if scenario.consensus.protocol in FLOWS.builtin and PROTOCOLS.load(scenario.consensus.protocol).collected:
+        return n * (_BYTES_PER_HEIGHT + 8 * devices) * _HEIGHTS + 8 * scenario.run.blocks
     return _BYTES_PER_PAIR * n * n + n * (_BYTES_PER_NODE + 32 * devices) + 8 * scenario.run.blocks
 
 

@@ -338,14 +338,16 @@ class HotStuffFlow(Flow):
         return begun
 
     def _closed(self, number: int) -> Floats:
-        if number >= self._first:
-            return self._at[number].closed
-        return self._start.backlog.get(number, (self._always, self._always))[1]
+        return self._at[number].closed if number >= self._first else self._below(number)[1]
 
     def _decided(self, number: int) -> Floats:
         if number < self._first:
-            return self._start.backlog.get(number, (self._always, self._always))[0]
+            return self._below(number)[0]
         return self._at[number].decided if number in self._at else self._never
+
+    def _below(self, number: int) -> tuple[Floats, Floats]:
+        """When nodes decided, and closed, a height below the cut, if that was not long ago."""
+        return self._start.backlog.get(number, (self._always, self._always))
 
     def _backlog(self, at: Height) -> dict[int, tuple[Floats, Floats]]:
         """What some node closes only after the first one begins a height."""

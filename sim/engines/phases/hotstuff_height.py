@@ -39,6 +39,8 @@ class Height:
         When the leader proposes.
     arrived
         The node has the proposal.
+    before
+        It has asked for the last execution of all those below.
     asked
         It asks for the execution of the block.
     executed
@@ -65,6 +67,7 @@ class Height:
     devices: Floats
     proposed: float
     arrived: Floats
+    before: Floats
     asked: Floats
     executed: Floats
     ready: Floats
@@ -79,8 +82,6 @@ class Height:
     """Whether the vote on results is worked out."""
     strays: dict[int, int] = field(default_factory=dict)
     """Nodes that take another one for the collector, and whom."""
-    before: Floats | None = None
-    """When each node has asked for the last execution of all those below."""
     jumped: bool = False
     """Whether a node has asked for its execution before it asked for one below."""
 
@@ -88,12 +89,7 @@ class Height:
     def ahead(cls, number: int, leader: int, backing: Backing) -> Height:
         """One of which nothing is known yet."""
         never = np.full(len(backing.backs), math.inf)
-        return cls(number, leader, backing, never, never, never, math.inf, *(never,) * 9)
-
-    @property
-    def held_up(self) -> bool:
-        """Whether a node that wants to begin it has to wait."""
-        return bool((self.begun > self.wanted).any())
+        return cls(number, leader, backing, never, never, never, math.inf, *(never,) * 10)
 
     def cast(self, above: Floats) -> Floats:
         """When each node casts its vote.

@@ -47,7 +47,7 @@ class Wire:
         drawn = uniforms(named_key("network", scenario.run.seed))
         self._links = Links(self.network, regions_of(scenario), scenario.numbering, scenario.run.seed, drawn)
         self._phase = {kind: number for number, kind in enumerate(kinds)}
-        self._buffer = np.empty((self.n, self.n))
+        self._buffer: Floats | None = None
         self._own = np.arange(self.n)
         bandwidth = self.network.bandwidth
         self.bandwidth = bandwidth
@@ -118,6 +118,8 @@ class Wire:
         Floats
             Shape (n, n) by receiver and sender; overwritten by the next call.
         """
+        if self._buffer is None:
+            self._buffer = np.empty((self.n, self.n))
         arrivals, leave = self._buffer, sent
         if self.bandwidth is not None and self.n > 1 and self._place is not None:
             each = self.size(kind) / self.bandwidth

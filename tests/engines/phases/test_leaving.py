@@ -107,8 +107,8 @@ def test_a_block_that_does_not_fit_in_memory_message_by_message_is_told(monkeypa
     ("parts", "said"),
     [
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "silent"),
-        ({"consensus": {"protocol": "hotstuff"}}, "does not know the phases of hotstuff (it has pbft, tendermint)"),
-        ({"consensus": {"protocol": "icc"}}, "does not know the phases of icc"),
+        ({"consensus": {"protocol": "hotstuff"}, "network": {"bandwidth": 1e6}}, "no network.bandwidth"),
+        ({"consensus": {"protocol": "icc"}}, "does not know the phases of icc (it has pbft, tendermint, hotstuff)"),
         ({"network": {"loss": 0.1}}, "ordinary time"),
         ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1.0}]}}, "do not crash at given times"),
         ({"network": {"topology": {"kind": "ring"}}}, "direct way"),
