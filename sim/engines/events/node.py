@@ -216,13 +216,13 @@ class Node:
     def _work(self, height: int, epoch: int) -> Generator[Event]:
         clock = self.world.clock
         requests = range(self.world.scenario.workload.requests_per_block)
-        yield clock.all_of([clock.process(self._request(height, request, epoch)) for request in requests])
+        yield clock.all_of([clock.process(self._request(height, request)) for request in requests])
         if epoch == self._epoch:  # otherwise it was lost in a crash
             self._executing.discard(height)
             self._executed(height)
             self.world.rested(height)
 
-    def _request(self, height: int, request: int, epoch: int) -> Generator[Event]:
+    def _request(self, height: int, request: int) -> Generator[Event]:
         assert self._law is not None  # noqa: S101 -- there is work only with a law
         seconds = self._law.constant
         if seconds is None:
@@ -231,8 +231,7 @@ class Node:
         with self.device() as device:
             yield device
             yield self.world.clock.timeout(seconds * self._slowed)
-            if epoch == self._epoch:
-                self.worked_until = self.world.clock.now
+            self.worked_until = self.world.clock.now
 
     def _executed(self, height: int) -> None:
         results = self._results(height) if height <= self.world.blocks else (0,)

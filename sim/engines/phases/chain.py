@@ -93,8 +93,7 @@ class Chain(Ground):
     def start(self) -> State:
         """Where it stands before its first block."""
         begun = np.where(self._honest, 0.0, math.inf)
-        owed, proves = np.full(self.n, -math.inf), np.zeros(self.n, np.int64)
-        return State(1, begun, np.zeros(self.n), self._executions.idle.copy(), owed, proves)
+        return State(1, begun, np.zeros(self.n), self._executions.idle.copy(), np.full(self.n, -math.inf))
 
     def step(self, before: State) -> Step | None:
         """Work out a block; None where a timer would run out, the block would fail, or nodes come and go."""
@@ -110,8 +109,7 @@ class Chain(Ground):
         begun = times.closed + self.pause
         owes = np.isfinite(times.prepared) & (times.prepared > times.decided)
         owed = np.where(owes, times.prepared, -math.inf)
-        proves = np.where(voters.up, height, before.proves)
-        after = before._replace(height=height + 1, begun=begun, free=free, devices=devices, owed=owed, proves=proves)
+        after = before._replace(height=height + 1, begun=begun, free=free, devices=devices, owed=owed)
         if self._turning(before, after, times) or self._overtaken(times, begun) or self._out_of_order(times, height):
             return None
         known = float(self._enough.reached(times.closed.copy()))

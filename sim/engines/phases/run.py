@@ -21,7 +21,7 @@ _STRETCH_SOON = 32  # blocks from which on that goes for every stretch, while mo
 
 
 class _Part(NamedTuple):
-    """Blocks that are run, but that a later one may still show to have been disturbed."""
+    """Blocks that are run, but that the next one may still show to have been disturbed."""
 
     before: State
     by_messages: int
@@ -57,7 +57,7 @@ class Run:
         failures: int | None = None,
     ) -> None:
         self._chain, self._measures, self._report, self._failures = chain, measures, report, failures
-        self._parts: list[_Part] = []
+        self._part: _Part | None = None
         self._length, self._calm, self._late = 1, True, False
         self.by_messages = 0
         self.ended = 0.0
@@ -68,8 +68,7 @@ class Run:
         blocks = self._chain.scenario.run.blocks
         while state is not None and state.height <= blocks:
             state = self._phases(state) or self._messages(state)
-        while self._parts:
-            self._count(self._parts.pop(0))
+        self._settle(None)
 
     def _phases(self, state: State) -> State | None:
         """One block by its phases; None if that is not all that happens."""
@@ -77,7 +76,7 @@ class Run:
         self._late = step is not None and not self._chain.leaves_alone(step)
         if step is None or self._late:
             return None
-        self._keep(_Part(state, 0, 0, lambda measures: self._tell(step, measures)), step.after)
+        self._settle(_Part(state, 0, 0, lambda measures: self._tell(step, measures)))
         self._calm = True
         self.ended = step.after.last
         return step.after
@@ -88,40 +87,36 @@ class Run:
         measures.agrees(step.diverged, 1, step.latency if step.latency < math.inf else None)
 
     def _messages(self, state: State) -> State | None:
-        """Some blocks message by message; from a block before, if that turns out to be disturbed too."""
+        """Some blocks message by message; from the block before, if that turns out to be disturbed too."""
         often = _STRETCH_SOON < state.height < 2 * self.by_messages
         self._length = min(2 * self._length, _STRETCH_MAX) if often or not self._calm else 1
         self._calm = False
         end = state.height + self._length
         disturbed = self._late or bool((state.owed > state.begun).any())  # a ballot owed may yet be forgotten
         stretch, left = (None, None) if disturbed else self._stretch(state, end)
-        while stretch is None or stretch.late:  # but not for the first block, or for one that was left alone
-            state = self._parts.pop().before
-            stretch, left = self._stretch(state, end)
+        if stretch is None or stretch.late:
+            assert self._part is not None  # noqa: S101 -- nobody is late for the first block, or for one that was left alone
+            before, self._part = self._part.before, None
+            stretch, left = self._stretch(before, end)
+            assert not stretch.late  # noqa: S101 -- the same
+            state = before
         seen = stretch.measures
-        self._keep(_Part(state, seen.blocks, seen.failures, lambda measures: measures.absorb(seen)), left)
+        self._settle(_Part(state, seen.blocks, seen.failures, lambda measures: measures.absorb(seen)))
         self.ended = stretch.ended
         return left
 
     def _stretch(self, state: State, end: int) -> tuple[Stretch, State | None]:
         check_memory(self._chain.scenario, state.height)
-        failing = self._measures.failures + sum(part.failing for part in self._parts)
+        failing = self._measures.failures + (self._part.failing if self._part else 0)
         wanted = None if self._failures is None else self._failures - failing
         return run_stretch(self._chain, state, end - state.height, wanted, self._measures)
 
-    def _keep(self, part: _Part, after: State | None) -> None:
-        """Keep a part for as long as it may have to be run again, with what follows it; count those that never will."""
-        self._parts.append(part)
-        if after is not None:
-            self._settle(after.oldest)
-
-    def _settle(self, oldest: int) -> None:
-        """Count all parts before the one that has a height."""
-        while len(self._parts) > 1 and self._parts[1].before.height <= oldest:
-            self._count(self._parts.pop(0))
-
-    def _count(self, part: _Part) -> None:
-        part.tell(self._measures)
-        self.by_messages += part.by_messages
+    def _settle(self, part: _Part | None) -> None:
+        """Count the part before, which is now known to be as it was, and keep this one."""
+        done, self._part = self._part, part
+        if done is None:
+            return
+        done.tell(self._measures)
+        self.by_messages += done.by_messages
         if self._report:
             self._report(self._measures)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sim.engines.phases.asleep import Asleep
 
     Floats = NDArray[np.float64]
-    Integers = NDArray[np.int64]
 
 
 class State(NamedTuple):
@@ -32,10 +31,8 @@ class State(NamedTuple):
         When each device of each node is free, shape (n, devices); infinite where a node has fewer.
     owed
         When each node casts a ballot that it owes to the block before, shape (n,); minus infinity if it owes none.
-    proves
-        The last height of which each node can prove to others what was decided, shape (n,).
     asleep
-        Nodes that are down for a while.
+        Nodes that are down for a while; where there are any, all others can prove what was decided at the last height.
     failed
         Heights that failed for everybody, of those that such a node will come to.
     """
@@ -45,22 +42,8 @@ class State(NamedTuple):
     free: Floats
     devices: Floats
     owed: Floats
-    proves: Integers
     asleep: Mapping[int, Asleep] = MappingProxyType({})
     failed: frozenset[int] = frozenset()
-
-    @property
-    def oldest(self) -> int:
-        """The height with which blocks must begin that are run by messages, for nodes that come back to be answered."""
-        if not self.asleep:
-            return self.height - 1
-        asked = np.isfinite(self.begun) & (self.proves >= self.lowest)
-        return int(self.proves.min(where=asked, initial=self.height - 1))
-
-    @property
-    def lowest(self) -> int:
-        """The lowest height that a node may still ask for."""
-        return min((node.height for node in self.asleep.values()), default=self.height)
 
     @property
     def first(self) -> float:

@@ -23,7 +23,7 @@ from sim.engines.phases.state import State
 from sim.engines.phases.takenup import TakenUp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,7 +63,6 @@ class Stretch(TakenUp):
         self._out: set[int] = set()
         self._down: dict[int, float] = {}
         self._torn = False
-        self._devices = state.devices.copy()
         self._spoke, self._asked = np.full(chain.n, -math.inf), np.full(chain.n, -math.inf)
         self._usual = (chain.course.proposal, *chain.course.ballots, ResultVote, Checkpoint)
         self.late = False
@@ -103,8 +102,6 @@ class Stretch(TakenUp):
         if node.up and node.speaks:
             self._down[number] = now
             self._torn = self._torn or (number in self._reached and bool(node.executing))
-            owned = np.isfinite(self._devices[number])
-            self._devices[number, owned] = np.minimum(self._devices[number, owned], now)
         super()._crash(number, forever, why)
         self._rest()
 
@@ -187,17 +184,17 @@ class Stretch(TakenUp):
         super()._fly(message, flight, size)
         if not isinstance(message, self._usual):  # it may be answered, even by those who have gone on
             self._asked[flight.receivers] = np.maximum(self._asked[flight.receivers], flight.times)
-        if message.height < self.first and any(self._forgets(number, message.height) for number in flight.receivers):
+        if message.height < self.first and any(self._forgets(number) for number in flight.receivers):
             self._begin_earlier()
 
-    def _forgets(self, number: int, height: int) -> bool:
-        """Whether a node could have proved what was decided at a height, but has begun here without the proof."""
-        able = number not in self._gone and self._state.proves[number] >= height
-        return bool(able) and height > self._proved(self.nodes[number])
+    def _forgets(self, number: int) -> bool:
+        """Whether a node could have proved to others what was decided, but has begun here without the proof."""
+        return bool(np.isfinite(self._state.begun[number])) and number not in self._gone and not self._proved(number)
 
-    @staticmethod
-    def _proved(node: Node) -> int:
-        return node.machine.proves if isinstance(node.machine, Replica) else 0
+    def _proved(self, number: int) -> int:
+        """The last height of which a node can prove here what was decided."""
+        machine = self.nodes[number].machine
+        return machine.proves if isinstance(machine, Replica) else 0
 
     def _give_up(self) -> None:
         """Stop once those who have gone on would have made others ask who are still behind."""
@@ -223,22 +220,25 @@ class Stretch(TakenUp):
         """Where the chain stands now; None if the nodes would not have waited as they did."""
         chain, begun = self._chain, np.full(self._chain.n, math.inf)
         begun[list(self._reached)] = list(self._reached.values())
-        free, asleep = np.array(self.links.free), self._asleep()
+        free, devices, asleep = np.array(self.links.free), self._devices(), self._asleep()
         failed = frozenset(
             height for height in self.ledger.failed if any(height >= node.height for node in asleep.values())
         )
         owed = np.full(chain.n, -math.inf)
-        proves = np.maximum(self._state.proves, [self._proved(node) for node in self.nodes])
-        after = State(self._until, begun, free, self._busy_until(), owed, proves, asleep, failed)
+        after = State(self._until, begun, free, devices, owed, asleep, failed)
         pending = bool((np.maximum(self._spoke, self._asked) > begun).any())
         missing = any(since > after.first for number, since in self._down.items() if number not in self._reached)
         disturbed = pending or missing or self._torn or chain.turning(after.first, after.last)
-        if disturbed or self._asks(after) or self._unclear(after):
+        if disturbed or self._asks(after) or self._unclear(after) or not self._answers_those(asleep):
             return None
-        self.late = any(
-            proves[number] >= after.lowest and node.machine.proves < proves[number] for number, node in asleep.items()
-        )
-        return None if self.late else after
+        return after
+
+    def _answers_those(self, asleep: Mapping[int, Asleep]) -> bool:
+        """Whether all could prove what was decided to those who are asleep; who fell asleep too soon, from earlier."""
+        if self.first > 1 and any(node.height < self.first for node in asleep.values()):
+            self.late = any(self._forgets(number) for number in asleep)
+        able = all(self._proved(number) == self._until - 1 for number in self._reached)
+        return not self.late and (able or not asleep)
 
     def _asks(self, after: State) -> bool:
         """Whether nodes that went on would have made one that was still behind ask what it has missed."""
@@ -262,8 +262,8 @@ class Stretch(TakenUp):
             if number in away and isinstance(node.machine, Replica)
         }
 
-    def _busy_until(self) -> Floats:
-        devices = self._devices.copy()
+    def _devices(self) -> Floats:
+        devices = self._state.devices.copy()
         for number, node in enumerate(self.nodes):
             owned = np.isfinite(devices[number])
             devices[number, owned] = np.maximum(devices[number, owned], node.worked_until)

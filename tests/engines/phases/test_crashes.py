@@ -98,6 +98,38 @@ def test_a_node_comes_back_to_blocks_that_have_failed_without_it() -> None:
             by_messages(crashing(7, crash(2, 0.0, 4.0), crash([3], 5.0, 9.0), **parts))
 
 
+def test_heights_that_failed_meanwhile_are_passed_over_by_those_who_come_back() -> None:
+    """Node 0 wakes at a height that has failed, and leads the next that has not."""
+    consensus = {"max_rounds": 2, "timeouts": {"view": 0.6}}
+    by_messages(
+        crashing(4, crash(1, 1.0, 25.0), crash([1], 1.0, 6.0), consensus=consensus, run={"blocks": 30, "seed": 29})
+    )
+
+
+def test_who_fell_asleep_later_answers_those_who_fell_asleep_before() -> None:
+    crashes = [crash([2, 5], 10.0, 40.0), crash([9], 30.0, 40.0)]
+    for seed in range(3):
+        by_messages(crashing(13, *crashes, consensus={"max_rounds": 4}, run={"blocks": 60, "seed": seed}))
+
+
+def test_timers_of_the_last_block_run_on_where_it_fails() -> None:
+    law = {"difficulty": "near_tie", "rate": 0.05}
+    gpu: dict[str, Any] = {"kind": "gpu", "nondeterminism": law, "seconds_per_request": 0.01}
+    slow = gpu | {"seconds_per_request": {"kind": "lognormal", "median": 0.5, "sigma": 0.5}}
+    document = {
+        "nodes": {
+            "a": {"count": 4, "region": "eu", "devices": 2, "executor": slow},
+            "b": {"count": 3, "region": "us", "devices": 3, "executor": gpu},
+        },
+        "consensus": {"checkpoint_interval": 7, "timeouts": {"view": 0.01}},
+        "faults": {"crashes": [crash([0], 25.17291601693421, 84.42444527266596, "b")]},
+        "network": {"latency": WIDE},
+        "workload": {"requests_per_block": 5},
+        "run": {"blocks": 10, "seed": 2295457313},
+    }
+    by_messages(Scenario.model_validate(document))
+
+
 def test_nodes_that_wait_do_not_ask_for_ever() -> None:
     """All have left a block that failed, in a view that lasts 10 ms, when a stretch of messages ends."""
     nodes = {
