@@ -16,6 +16,10 @@ from phased import SAME, numbers
 from timed import chain, of, traced
 
 from sim import EngineError, Result, Scenario
+from sim.consensus.protocols.icc import Icc
+from sim.consensus.protocols.icc_messages import BeaconShare
+from sim.consensus.protocols.setting import Setting
+from sim.consensus.timeouts import Timeouts
 from sim.engines.events import engine
 from sim.engines.events.engine import run_events
 from sim.engines.events.measures import Measures
@@ -24,7 +28,9 @@ from sim.engines.phases.cut import Cut
 from sim.engines.phases.detour import Detour, run_detour
 from sim.engines.phases.executions import Executions
 from sim.engines.result import counted_result
-from sim.network.keyed import KeyedUniforms
+from sim.network.keyed import Address, KeyedUniforms
+from sim.network.links import Links
+from sim.network.schema import Network
 from sim.statistics.counts import Task
 
 LOGNORMAL = {"kind": "lognormal", "median": 0.05, "sigma": 0.6}
@@ -166,6 +172,26 @@ def test_timers_that_run_out_now_and_then(protocol: str, short: dict[str, float]
     _, lines = traced(ten(protocol, consensus={"timeouts": short}))
     assert len(of(lines, "timeout")) > 2
     assert 2 < len(check(ten(protocol, consensus={"timeouts": short}))) < 40
+
+
+def test_shares_of_a_beacon_are_still_on_their_way() -> None:
+    scenario = ten("icc")
+    measures = Measures(Task(scenario.scenario_id, "phases", 1))
+    cut = run_detour(scenario, beginning(scenario), 3, None, measures).left
+    assert cut is not None
+    shared = cut.begun - np.linspace(0.06, 0.0, 10)  # some are there before the first node begins, others are not
+    stream = io.StringIO()
+    Detour(scenario, cut._replace(shared=shared), 1, measures.fresh(), None, Trace(stream, scenario)).run()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    links = Links(scenario.network or Network(), [""] * 10, scenario.numbering, scenario.run.seed)
+    setting = Setting(0, (1,) * 10, 7, 3, False, 10, Timeouts(), 100, watched=False)  # noqa: FBT003 -- a tuple
+    kinds = Icc(setting).messages
+    delays = links.delays(Address(cut.height - 1, 0, kinds.index(BeaconShare)))
+    known = np.sort(shared[:, np.newaxis] + delays, axis=0)[scenario.faults_tolerated]
+    ranked = {one["node"]: one["t"] for one in of(lines, "phase", phase="ranks", height=cut.height)}
+    assert [ranked[node] for node in range(10)] == np.maximum(cut.begun, known).tolist()
+    assert (known > cut.begun).sum() > 0
+    assert known.min() < cut.begun.max()
 
 
 def test_devices_go_on_with_blocks_below() -> None:
