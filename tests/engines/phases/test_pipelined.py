@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from phase_scenarios import LATENCIES, LOGNORMAL, scenarios
+from phase_scenarios import FAR, LATENCIES, LOGNORMAL, scenarios
 from phased import by_messages, check_passed, passed_of
 from timed import chain
 
 from sim import Scenario
 from sim.consensus.protocols import PROTOCOLS
 from sim.engines.events.engine import Stopped
-from sim.engines.phases.engine import run_phases
+from sim.engines.phases.engine import memory_needed, run_phases
 from sim.engines.phases.flows import FLOWS
 
 PIPELINED = ("hotstuff", "icc")
@@ -89,12 +90,14 @@ def test_messages_that_overtake_each_other_are_all_that_they_are(protocol: str, 
     by_messages(scenario)
 
 
-@pytest.mark.parametrize("seed", [1, 5, 6, 12, 14])
-def test_who_decides_after_the_end_gets_the_result_from_whoever_brought_the_certificate(seed: int) -> None:
-    """It has not begun the height whose leader collects the results, and asks the wrong one."""
+@pytest.mark.parametrize(
+    ("result", "seed"), [*(("certify", seed) for seed in (1, 5, 6, 12, 14)), ("propose", 1), ("propose", 13)]
+)
+def test_late_nodes_at_the_end_do_what_they_do_message_by_message(result: str, seed: int) -> None:
+    """Some mistake who collects the results, as they have not begun that leader's height; or begin two at once."""
     scenario = chain(
         40,
-        consensus={"protocol": "hotstuff", "timeouts": {"view": 60.0, "result": 60.0}},
+        consensus={"protocol": "hotstuff", "result": result, "timeouts": {"view": 60.0, "result": 60.0}},
         network={"latency": {"kind": "lognormal", "median": 0.05, "sigma": 0.9}},
         run={"blocks": 3, "seed": seed},
     )
@@ -133,3 +136,17 @@ def test_a_run_that_is_stopped_keeps_what_is_over() -> None:
         run_phases(chain(7, consensus={"protocol": "hotstuff"}, network={"latency": LOGNORMAL}), stop)
     assert stopped.value.result is not None
     assert stopped.value.result.blocks == 7
+
+
+def test_memory_grows_as_the_nodes_and_is_what_is_said() -> None:
+    """Votes go to one collector: nothing is kept, or drawn, for every pair."""
+    parts: dict[str, Any] = {"network": {"latency": FAR}, "run": {"blocks": 40}}
+    scenario = chain(3000, consensus={"protocol": "hotstuff"}, **parts)
+    run_phases(chain(4, consensus={"protocol": "hotstuff"}, **parts))  # imports
+    tracemalloc.start()
+    result = run_phases(scenario)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.timing is not None
+    assert result.timing.blocks_by_messages == 0
+    assert peak < memory_needed(scenario) < 3000 * 3000 * 16
