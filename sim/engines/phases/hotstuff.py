@@ -136,10 +136,10 @@ class HotStuffFlow(Flow):
         known = after.arrived.copy()
         known[after.leader] = counted
         self._learn(at, known, after)
+        self._correct(at)
         below = self._at.get(at.number - CHAIN)
         if below is not None:
             self._close(below)
-        self._correct(at)
         self._odds.look(at.number)
         self._top += 1
         while self._bottom < min(self._low - 1, self._top - _KEPT):
