@@ -1,10 +1,10 @@
 """Blocks that are run message by message, in a chain that has several in flight: from one cut to another.
 
-Machines that stand right below a height begin it when the cut says, and go on until something is left of nothing that
-went wrong: at some later height, which all nodes began after that, in the plain way, right above the block before. All
-that the heights below it bring about is waited for. What happens at that height and above meanwhile is *overlap*: it is
-worked out again from the cut that is handed back, and counts nothing. If anything goes wrong in the overlap, a later
-height is handed back. All draws are keyed, so that both ways give the same.
+Machines that stand right below a height begin it when the cut says, and go on until nothing is left of what went wrong:
+at some later height, which all nodes began after that, in the plain way, right above the block before. All that the
+heights below it bring about is waited for. What happens at that height and above meanwhile is *overlap*: it is worked
+out again from the cut that is handed back, and counts nothing. If anything goes wrong in the overlap, a later height is
+handed back. All draws are keyed, so that both ways give the same.
 
 What is measured are blocks and messages of the heights below that one; those below the first height too, if they are
 sent only now. A detour in which the chain ends has all of it.
