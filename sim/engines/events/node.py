@@ -122,8 +122,9 @@ class Node:
         self.carry_out(self.machine.close(height))
 
     def wait(self) -> None:
-        """Be through with a height: its timers mean nothing any more."""
+        """Be through with a height: its timers, and those that late messages would set, mean nothing any more."""
         self._timers.clear()
+        self._do[SetTimer] = lambda _: None
 
     def crash(self) -> None:
         """Stop: timers and running executions are lost."""

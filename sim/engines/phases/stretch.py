@@ -189,7 +189,7 @@ class Stretch(TakenUp):
 
     def _forgets(self, number: int) -> bool:
         """Whether a node could have proved to others what was decided, but has begun here without the proof."""
-        return bool(np.isfinite(self._state.begun[number])) and number not in self._gone and not self._proved(number)
+        return bool(np.isfinite(self._state.begun[number])) and not self._proved(number)
 
     def _proved(self, number: int) -> int:
         """The last height of which a node can prove here what was decided."""

@@ -121,11 +121,11 @@ def test_timers_of_the_last_block_run_on_where_it_fails() -> None:
             "a": {"count": 4, "region": "eu", "devices": 2, "executor": slow},
             "b": {"count": 3, "region": "us", "devices": 3, "executor": gpu},
         },
-        "consensus": {"checkpoint_interval": 7, "timeouts": {"view": 0.01}},
-        "faults": {"crashes": [crash([0], 25.17291601693421, 84.42444527266596, "b")]},
+        "consensus": {"checkpoint_interval": 7, "result": "certify", "timeouts": {"view": 0.01}},
+        "faults": {"byzantine": {"a": 0}},
         "network": {"latency": WIDE},
         "workload": {"requests_per_block": 5},
-        "run": {"blocks": 10, "seed": 2295457313},
+        "run": {"blocks": 3, "seed": 14},
     }
     by_messages(Scenario.model_validate(document))
 
