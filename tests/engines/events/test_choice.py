@@ -23,7 +23,7 @@ PLAIN: dict[str, Any] = {"nodes": {"a": {"count": 4, "executor": {"kind": "cpu"}
         ({}, "exact"),
         ({"network": {}}, "phases"),
         ({"network": {"loss": 0.1}}, "events"),
-        ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1}]}}, "events"),
+        ({"faults": {"crashes": [{"nodes": {"a": 1}, "at": 1}]}}, "phases"),
         ({"faults": {"byzantine": 1, "behaviour": "withhold"}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "delay", "delay": 1}}, "events"),
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "exact"),
