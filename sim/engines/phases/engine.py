@@ -17,8 +17,7 @@ from sim.statistics.counts import Task
 
 if TYPE_CHECKING:
     from sim.engines.events.measures import Measures
-    from sim.engines.phases.pipelined import PipelinedRun
-    from sim.engines.phases.run import Run
+    from sim.engines.phases.base import PhasedRun
     from sim.scenario.schema import Scenario
     from sim.statistics.counts import Counts
 
@@ -52,7 +51,7 @@ def _obstacles(scenario: Scenario) -> Iterator[str]:
     if network.loss or network.duplication or network.reordering or network.gst or network.partitions:
         yield "its messages all arrive in their ordinary time (no loss, duplication, reordering, gst or partitions)"
     if network.bandwidth is not None and protocol in FLOWS.builtin:
-        yield f"{protocol} has several blocks in flight, and its uplinks have no end (no network.bandwidth)"
+        yield f"with several blocks in flight ({protocol}), its uplinks send at once (no network.bandwidth)"
     n = scenario.node_count
     refused = events.too_much(memory_needed(scenario), f"n^2 delays of {n:,} nodes")
     if refused:
@@ -70,7 +69,7 @@ def memory_needed(scenario: Scenario) -> int:
 
 def _run_of(
     scenario: Scenario, measures: Measures, report: Callable[[Measures], None], failures: int | None
-) -> Run | PipelinedRun:
+) -> PhasedRun:
     """Make the run of a chain, that has one height at a time or several."""
     if scenario.consensus.protocol in FLOWS.builtin:
         from sim.engines.phases.pipelined import PipelinedRun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.engines.phases.base import PhasedRun
 from sim.engines.phases.detour import run_detour
 from sim.engines.phases.flow import Disturbed, Flow, Passed
 
@@ -16,26 +17,15 @@ if TYPE_CHECKING:
 _DETOUR_MAX = 64  # blocks: a detour that follows upon another at once is twice as long, up to this
 
 
-class PipelinedRun:
-    """One chain, from its first block to its last.
+class PipelinedRun(PhasedRun):
+    """A chain that has several heights in flight.
 
     Parameters
     ----------
     flow
         Works out its blocks.
-    measures
-        What they show; added to.
-    report
-        Called when blocks are over.
-    failures
-        End at that many failing blocks; None, after `run.blocks` only.
-
-    Attributes
-    ----------
-    by_messages : int
-        Blocks that were run message by message.
-    ended : float
-        When the last block was over, in seconds.
+    measures, report, failures
+        As for `PhasedRun`.
     """
 
     def __init__(
@@ -45,10 +35,9 @@ class PipelinedRun:
         report: Callable[[Measures], None] | None = None,
         failures: int | None = None,
     ) -> None:
-        self._flow, self._measures, self._report, self._failures = flow, measures, report, failures
+        super().__init__(measures, report, failures)
+        self._flow = flow
         self._length = 1
-        self.by_messages = 0
-        self.ended = 0.0
 
     def run(self) -> None:
         """Run all blocks."""
@@ -79,8 +68,7 @@ class PipelinedRun:
 
     def _over(self, ended: float) -> None:
         self.ended = ended
-        if self._report:
-            self._report(self._measures)
+        self._tell_all()
 
     def _messages(self, cut: Cut) -> Cut | None:
         """Some blocks message by message; where the plain course goes on after them, None if the chain has ended."""

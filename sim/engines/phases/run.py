@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from sim.engines.phases.base import PhasedRun
 from sim.engines.phases.stretch import run_stretch
 from sim.engines.phases.takenup import check_memory
 
@@ -29,24 +30,15 @@ class _Part(NamedTuple):
     tell: Callable[[Measures], None]
 
 
-class Run:
-    """One chain, from its first block to its last.
+class Run(PhasedRun):
+    """A chain that goes from block to block.
 
     Parameters
     ----------
     chain
         What is run.
-    measures
-        What its blocks show; added to.
-    report
-        Called when blocks are over.
-    failures
-        End at that many failing blocks; None, after `run.blocks` only.
-
-    Attributes
-    ----------
-    by_messages : int
-        Blocks that were run message by message.
+    measures, report, failures
+        As for `PhasedRun`.
     """
 
     def __init__(
@@ -56,11 +48,10 @@ class Run:
         report: Callable[[Measures], None] | None = None,
         failures: int | None = None,
     ) -> None:
-        self._chain, self._measures, self._report, self._failures = chain, measures, report, failures
+        super().__init__(measures, report, failures)
+        self._chain = chain
         self._part: _Part | None = None
         self._length, self._calm, self._late = 1, True, False
-        self.by_messages = 0
-        self.ended = 0.0
 
     def run(self) -> None:
         """Run all blocks."""
@@ -118,5 +109,4 @@ class Run:
             return
         done.tell(self._measures)
         self.by_messages += done.by_messages
-        if self._report:
-            self._report(self._measures)
+        self._tell_all()

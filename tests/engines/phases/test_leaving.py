@@ -109,7 +109,7 @@ def test_a_block_that_does_not_fit_in_memory_message_by_message_is_told(monkeypa
         ({"faults": {"byzantine": 1, "behaviour": "random"}}, "silent"),
         (
             {"consensus": {"protocol": "hotstuff"}, "network": {"bandwidth": 1e6}},
-            "hotstuff has several blocks",
+            "with several blocks in flight (hotstuff)",
         ),
         ({"consensus": {"protocol": "icc"}, "network": {"bandwidth": 1e6}}, "no network.bandwidth"),
         ({"network": {"loss": 0.1}}, "ordinary time"),
