@@ -58,6 +58,7 @@ CLAIMS = [
     ("stake_weighted", [], "block_failure", None, 0.0),
     ("stake_weighted", ["nodes.large.power=20"], "block_failure", "1.00e-04", 1e-4),
     ("latency_vs_nodes", [], "block_failure", None, 0.0),
+    ("four_protocols", [], "block_failure", None, 0.0),
     ("slow_gpu_timeouts", [], "block_failure", None, 0.0),
     ("slow_gpu_timeouts", ["nodes.fast.count=8", "nodes.slow.count=5"], "block_failure", "2.15e-01", 0.215),
     ("wide_area", [], "block_failure", None, 0.0),
@@ -130,6 +131,9 @@ def test_what_runs_message_by_message_is_as_its_comment_says() -> None:
         ("wide_area", [], "within 0.232 s", 0.232),
         ("wide_area", ["nodes.asia.count=5"], "within 0.133 s", 0.133),
         ("wide_area", ["network.latency=0.01"], "take 0.03 s", 0.03),
+        ("four_protocols", [], "known after 0.333 s", 0.333),
+        ("four_protocols", ["consensus.protocol=hotstuff"], "known after 0.616 s", 0.616),
+        ("four_protocols", ["consensus.protocol=hotstuff", "nodes.gpu.count=4"], "known after 1.07 s", 1.07),
     ],
 )
 def test_blocks_take_as_long_as_a_comment_says(name: str, overrides: list[str], written: str, expected: float) -> None:
@@ -149,6 +153,21 @@ def test_slow_gpus_fail_blocks_because_the_fast_ones_stop_waiting() -> None:
     assert timing is not None
     assert timing.causes == {"divergence": 1, "timeout": 42}
     assert "all but one because the fast ones stop waiting" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "rate", "messages"),
+    [("pbft", 2.98, 12_096), ("tendermint", 0.749, None), ("hotstuff", 8.35, 252), ("icc", 2.78, 20_223)],
+)
+def test_protocols_agree_on_as_many_blocks_as_a_comment_says(protocol: str, rate: float, messages: int | None) -> None:
+    path = FOLDER / "four_protocols.yaml"
+    timing = run(load_scenario(path, [f"consensus.protocol={protocol}"])).timing
+    assert timing is not None
+    assert timing.blocks_per_s == pytest.approx(rate, rel=2e-3)
+    assert f"{rate}" in path.read_text()
+    if messages is not None:
+        assert timing.messages_per_block == messages
+        assert f"{messages:,}" in path.read_text()
 
 
 def test_messages_grow_as_the_square_of_the_nodes() -> None:
