@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from sim.network.philox import philox
+from sim.network.philox import WORD, philox
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,6 @@ BATCH_NODES_MAX = 1024  # above it a row takes so long that batches no longer pa
 EAGER_NODES_MAX = 24  # up to it all rows cost hardly more than one
 KEPT = 8  # batches a cache keeps
 _SPARE, _ONE, _BELOW_ONE = np.uint64(12), np.float64(1).view(np.uint64), 1 - 2.0**-53
-_WORD = 0xFFFF_FFFF_FFFF_FFFF
 _WHOLE_NODES_MAX = 256  # up to it all rows take no longer than the numbers of one column, each for itself
 
 
@@ -164,7 +163,7 @@ class KeyedUniforms:
 
     def _raw(self, address: Address, block: int, count: int) -> Words:
         counter = address.counter << 64 | block
-        words = [counter >> shift & _WORD for shift in (0, 64, 128, 192)]
+        words = [counter >> shift & WORD for shift in (0, 64, 128, 192)]
         self._start["state"]["counter"] = np.array(words, np.uint64)
         self._bits.state = self._start
         return self._bits.random_raw(count)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _FACTORS = 0xD2E7_470E_E14C_6C93, 0xCA5A_8263_9512_1157
 _STEPS = 0x9E37_79B9_7F4A_7C15, 0xBB67_AE85_84CA_A73B
 _ROUNDS = 10
-_WORD, _HALF, _SHIFT = 0xFFFF_FFFF_FFFF_FFFF, np.uint64(0xFFFF_FFFF), np.uint64(32)
+_HALF, _SHIFT = np.uint64(0xFFFF_FFFF), np.uint64(32)
+WORD = 0xFFFF_FFFF_FFFF_FFFF
+"""The 64 bits of a word."""
 
 
 def philox(key: int, place: int, blocks: NDArray[np.int64]) -> tuple[Words, Words, Words, Words]:
@@ -38,8 +40,8 @@ def philox(key: int, place: int, blocks: NDArray[np.int64]) -> tuple[Words, Word
         The four words, of all blocks.
     """
     low = blocks.astype(np.uint64) + np.uint64(1)  # NumPy counts before it draws
-    counter = [low, *(np.full_like(low, place >> shift & _WORD) for shift in (0, 64, 128))]
-    first, second = key & _WORD, key >> 64 & _WORD
+    counter = [low, *(np.full_like(low, place >> shift & WORD) for shift in (0, 64, 128))]
+    first, second = key & WORD, key >> 64 & WORD
     for _ in range(_ROUNDS):
         left, right = _times(_FACTORS[0], counter[0]), _times(_FACTORS[1], counter[2])
         counter = [
@@ -48,7 +50,7 @@ def philox(key: int, place: int, blocks: NDArray[np.int64]) -> tuple[Words, Word
             left[0] ^ counter[3] ^ np.uint64(second),
             left[1],
         ]
-        first, second = first + _STEPS[0] & _WORD, second + _STEPS[1] & _WORD
+        first, second = first + _STEPS[0] & WORD, second + _STEPS[1] & WORD
     return counter[0], counter[1], counter[2], counter[3]
 
 

@@ -56,7 +56,37 @@ class _Worker(SpawnProcess):
 
 
 class _CleanSpawn(SpawnContext):
-    Process = _Worker
+    """Starts workers, and knows them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[_Worker] = []
+
+    def Process(self, *arguments: Any, **options: Any) -> _Worker:  # type: ignore[override]  # noqa: N802 -- its name there
+        """Make a worker; what asks for it starts it."""
+        self.started.append(_Worker(*arguments, **options))
+        return self.started[-1]
+
+
+class Processes(ProcessPoolExecutor):
+    """Runs tasks in processes of their own; who does not wait for them ends them.
+
+    Parameters
+    ----------
+    number
+        How many processes.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._spawn = _CleanSpawn()
+        super().__init__(number, mp_context=self._spawn, initializer=_start_worker)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work; without waiting, and with what is waiting cancelled, end what is running as well."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if cancel_futures and not wait:
+            for worker in self._spawn.started:
+                worker.terminate()
 
 
 def _start_worker() -> None:
@@ -82,7 +112,7 @@ def workers(number: int) -> Executor:
     """
     if number == 1:
         return Inline()
-    return ProcessPoolExecutor(number, mp_context=_CleanSpawn(), initializer=_start_worker)
+    return Processes(number)
 
 
 class Cluster(Executor):

@@ -172,6 +172,7 @@ def answer_whole(
 
     late, error, result = False, "", None
     try:
+        look_at_clock()
         settled = scenario.model_copy(update={"run": scenario.run.model_copy(update={"blocks": blocks})})
         if engine in IN_TIME:
             result = (run_phases if engine == "phases" else run_events)(settled, look_at_clock, failures=failures)

@@ -132,6 +132,19 @@ def test_ctrl_c_says_what_was_kept(tmp_path: Path) -> None:
     assert wait_until_gone(process.pid)
 
 
+def test_ctrl_c_does_not_wait_for_points_that_are_one_run(tmp_path: Path) -> None:
+    timed = SWEEP.replace("engine: montecarlo, seed: 5, blocks: 60000000", "engine: events, blocks: 1000000")
+    (tmp_path / "sweep.yaml").write_text(timed)
+    process = start(tmp_path)
+    time.sleep(4)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "s.db keeps 0 of 2 points" in told
+    assert "Traceback" not in told
+    assert wait_until_gone(process.pid)
+
+
 def test_a_script_without_a_main_guard_does_not_hang(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("60000000", "500000"))
     script = "import sim\nrows = sim.sweep('sweep.yaml', 's.db', workers=2)\nprint('rows', len(rows))\n"

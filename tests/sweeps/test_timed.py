@@ -6,6 +6,7 @@ import csv
 import io
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -14,6 +15,7 @@ from sim.cli import execute
 from sim.engines.result import Result
 from sim.sweeps.repeat import repeat_store
 from sim.sweeps.table import as_csv
+from sim.sweeps.work import Answered, answer_whole
 
 SCENARIO = """\
 nodes: {gpu: {count: 4, executor: {kind: gpu, nondeterminism: {rate: 0.2}}}}
@@ -121,6 +123,12 @@ def test_time_ends_a_point_that_is_many_chains(tmp_path: Path) -> None:
     assert result.over_time is not None
     assert result.over_time.chains is not None
     assert 0 < result.over_time.chains < 1_000_000
+
+
+def test_what_comes_to_a_worker_too_late_is_not_begun(scenario: Path) -> None:
+    point = load_scenario(scenario)
+    assert answer_whole(point, "events", "", 40, None, until=time.time() - 1) == Answered(None, "", ANY, late=True)
+    assert answer_whole(point, "events", "", 40, None, until=time.time() + 60).result is not None
 
 
 def check_late(path: Path, store: Path, workers: int, max_time: float) -> Result:
