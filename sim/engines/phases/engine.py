@@ -108,14 +108,14 @@ def run_phases(
 
     measures = Measures(Task(scenario.scenario_id, ENGINE, scenario.run.seed))
     run = _run_of(scenario, measures, told, failures)
-    stopped = False
     try:
         run.run()
     except KeyboardInterrupt:
-        stopped = True
+        raise events.Stopped(_result(scenario, measures, run) if measures.blocks else None) from None
+    return _result(scenario, measures, run)
+
+
+def _result(scenario: Scenario, measures: Measures, run: PhasedRun) -> Result:
     measures.ended(run.ended, None)
     timing = replace(measures.timing(), blocks_by_messages=run.by_messages)
-    if not stopped:
-        return replace(counted_result(scenario, measures.counts), timing=timing)
-    partial = replace(counted_result(scenario, measures.counts), timing=timing) if measures.blocks else None
-    raise events.Stopped(partial) from None
+    return replace(counted_result(scenario, measures.counts), timing=timing)
